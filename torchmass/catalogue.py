@@ -1,0 +1,50 @@
+"""The catalogue of models, derived from their classes."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from torchmass import models
+from torchmass.model import NeuralMass
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """A model of the catalogue: name, category, number of states, use case and class."""
+
+    name: str
+    category: str
+    n_state_vars: int
+    use_case: str
+    cls: type[NeuralMass]
+
+
+class Catalogue:
+    """`list_models()` gives the records; `list_models.to_table()` gives them as text."""
+
+    def __init__(self, classes: Iterable[type[NeuralMass]]) -> None:
+        self._classes = tuple(classes)
+
+    def __call__(self, category: str | None = None) -> list[ModelInfo]:
+        """The records of all models, or of one category, in the order of the catalogue."""
+        infos = [
+            ModelInfo(cls.__name__, cls.category, len(cls.state_declarations), cls.use_case, cls)
+            for cls in self._classes
+        ]
+        categories = sorted({info.category for info in infos})
+        if category is not None and category not in categories:
+            raise ValueError(f"category must be one of {', '.join(categories)}; got {category!r}.")
+        return [info for info in infos if category in (None, info.category)]
+
+    def to_table(self) -> str:
+        """Name, category, number of states and use case of every model, one line each."""
+        rows = [("name", "category", "#states", "use_case")]
+        rows += [(i.name, i.category, str(i.n_state_vars), i.use_case) for i in self()]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        return "\n".join(
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+        )
+
+
+list_models = Catalogue(
+    value for value in vars(models).values() if isinstance(value, type) and issubclass(value, NeuralMass)
+)

@@ -1,0 +1,75 @@
+"""The inputs of a run, as users give them, laid out in time: one tensor (T or 1, *b, N) per declared input."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from torchmass.naming import lookup, refuse
+from torchmass.system import System
+from torchmass.values import as_value, check_shape, is_nonfinite, report
+
+
+def lay_out(system: System, inputs: Any, first: int, steps: int, dt: float) -> tuple[Tensor, ...]:
+    """Every declared input over `steps` steps from step `first`; an input not given is 0.
+
+    `inputs` is None, a number, a tensor with time leading, a callable `f(i, t)`, or a dict of these by input.
+    """
+    given: dict[str, Any] = dict.fromkeys(system.inputs, 0.0)
+    if isinstance(inputs, Mapping):
+        for name, value in inputs.items():
+            lookup(system.label, "input", name, system.inputs)
+            given[name] = _sample(value, first, steps, dt) if callable(value) else value
+    elif callable(inputs):
+        given |= _columns(system, _sample(inputs, first, steps, dt))
+    elif inputs is not None:
+        given[_port(system)] = inputs
+    return tuple(_over_time(f"input {name}", value, system, steps) for name, value in given.items())
+
+
+def _port(system: System) -> str:
+    if system.port is None:
+        refuse(system.label, "port for inputs without a name; name one of the inputs, not", "", system.inputs)
+    return system.port
+
+
+class _Samples(list[Any]):
+    """What a callable returned at each step."""
+
+
+def _sample(f: Callable[[int, float], Any], first: int, steps: int, dt: float) -> _Samples:
+    return _Samples(f(i, i * dt) for i in range(first, first + steps))
+
+
+def _columns(system: System, samples: _Samples) -> dict[str, _Samples]:
+    """Split what a callable returned by input: a tuple is in the order of the declared inputs."""
+    if not any(isinstance(sample, tuple) for sample in samples):
+        return {_port(system): samples}
+    names, columns = list(system.inputs), {}
+    for sample in samples:
+        if not isinstance(sample, tuple) or len(sample) > len(names):
+            raise ValueError(f"inputs must return a tuple of at most {len(names)} values ({', '.join(names)}).")
+        for name, value in zip(names, (*sample, *[None] * (len(names) - len(sample))), strict=True):
+            columns.setdefault(name, _Samples()).append(value)
+    return columns
+
+
+def _over_time(label: str, value: Any, system: System, steps: int) -> Tensor:
+    """One input as (T or 1, *b, N or 1)."""
+    if isinstance(value, _Samples):
+        rows = [as_value(label, 0.0 if sample is None else sample, system.like) for sample in value]
+        tensor = torch.stack(torch.broadcast_tensors(*rows))
+    else:
+        tensor = as_value(label, value, system.like)
+        if tensor.ndim and tensor.shape[0] != steps:
+            raise ValueError(
+                f"{label} has {tensor.shape[0]} rows, the run {steps} steps (transient included): "
+                "time leads, one row a step."
+            )
+    tensor = tensor.reshape(1, 1) if tensor.ndim == 0 else tensor
+    tensor = tensor.unsqueeze(-1) if tensor.ndim == 1 else tensor
+    check_shape(label, tensor[0], "node", system.in_size)
+    if is_nonfinite(tensor):
+        raise ValueError(f"{label} must be finite, got {report(tensor, ~tensor.isfinite())}.")
+    return tensor

@@ -1,0 +1,91 @@
+"""One-step integration schemes: pure functions of a vector field, a state and a step.
+
+A scheme sees the field as two functions. `inputs(x, c)` gives the inputs at the stage that lies a
+fraction `c` into the step; it holds what couples nodes. `local(x, u)` gives the derivatives, elementwise
+over nodes. Additive noise is an increment `dw` spread evenly over the step, so that the stages of a
+scheme see their share of it: Euler–Maruyama, the stochastic Heun method, and so on.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from torchmass.exprel import exprel
+
+Values = tuple[Tensor, ...]  # one tensor per state
+Increments = tuple[Tensor | None, ...]  # the noise increment of each state over one step
+InputsAt = Callable[[Values, float], Any]
+Local = Callable[[Values, Any], Values]
+Scheme = Callable[[InputsAt, Local, Values, float, Increments], Values]
+
+
+@dataclass(frozen=True)
+class Tableau:
+    """An explicit Runge–Kutta scheme as data: stage coefficients, weights and the order it reaches."""
+
+    a: tuple[tuple[float, ...], ...]
+    b: tuple[float, ...]
+    order: int
+
+    def __call__(self, inputs: InputsAt, local: Local, x: Values, dt: float, dw: Increments) -> Values:
+        """One step of the scheme."""
+        slopes: list[Values] = []
+        for row in self.a:
+            stage = _advance(x, dt, row, slopes, dw)
+            slopes.append(local(stage, inputs(stage, sum(row))))
+        return _advance(x, dt, self.b, slopes, dw)
+
+
+def _advance(x: Values, dt: float, weights: tuple[float, ...], slopes: list[Values], dw: Increments) -> Values:
+    """x + dt Σ weightᵢ slopeᵢ + (Σ weightᵢ) dw."""
+    moved = []
+    for k, value in enumerate(x):
+        for weight, slope in zip(weights, slopes, strict=True):
+            if weight:
+                value = value + (dt * weight) * slope[k]
+        increment = dw[k]
+        if increment is not None and weights:
+            value = value + sum(weights) * increment
+        moved.append(value)
+    return tuple(moved)
+
+
+@dataclass(frozen=True)
+class ExponentialEuler:
+    r"""\(x_k + dt\,\varphi(dt\,J_{kk})\,f_k\), \(\varphi(z) = (e^z - 1)/z\), \(J_{kk} = \partial f_k/\partial x_k\).
+
+    Exact for a linear, uncoupled state. Only the diagonal of the Jacobian of a node is used, so that an
+    oscillation, which lives off the diagonal, is damped or driven at first order: prefer `heun` for those.
+    """
+
+    order: int = 1
+
+    def __call__(self, inputs: InputsAt, local: Local, x: Values, dt: float, dw: Increments) -> Values:
+        """One step of the scheme."""
+        u = inputs(x, 0.0)
+        shape = torch.broadcast_shapes(*(value.shape for value in x))
+        field = lambda *states: local(states, u)
+        slope, pull_back = torch.func.vjp(field, *(value.expand(shape) for value in x))[:2]
+        moved = []
+        for k, value in enumerate(x):
+            # the field is elementwise over nodes, so this cotangent picks row k of every node's Jacobian
+            row = pull_back(tuple(torch.ones_like(f) if i == k else torch.zeros_like(f) for i, f in enumerate(slope)))
+            value = value + dt * exprel(dt * row[k]) * slope[k]
+            increment = dw[k]
+            moved.append(value if increment is None else value + increment)
+        return tuple(moved)
+
+
+INTEGRATORS: Mapping[str, Tableau | ExponentialEuler] = MappingProxyType(
+    {
+        "euler": Tableau(a=((),), b=(1.0,), order=1),
+        "heun": Tableau(a=((), (1.0,)), b=(0.5, 0.5), order=2),
+        "midpoint": Tableau(a=((), (0.5,)), b=(0.0, 1.0), order=2),
+        "rk4": Tableau(a=((), (0.5,), (0.0, 0.5), (0.0, 0.0, 1.0)), b=(1 / 6, 1 / 3, 1 / 3, 1 / 6), order=4),
+        "exp_euler": ExponentialEuler(),
+    }
+)

@@ -1,0 +1,1 @@
+"""How a run is computed: what it is (`plan`), its meaning (`eager`), and faster ways to the same numbers."""

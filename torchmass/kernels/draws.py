@@ -1,0 +1,41 @@
+"""Random draws as pure functions of (seed, step, simulation, node, source), whatever the chunk, batch or backend."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from torchmass.kernels.philox import MASK, philox, uniform
+
+WORDS = 4  # random words in a block: one for each of four steps
+STARTS = 1 << 16  # sources from here on draw initial states
+
+
+def _blocks(seed: int, first: int, count: int, simulations: Tensor, nodes: int, source: int) -> tuple[Tensor, ...]:
+    """Four uniform words for blocks `first … first + count − 1`, each (count, B, N)."""
+    device = simulations.device
+    block = torch.arange(first, first + count, device=device)[:, None, None]
+    node = torch.arange(nodes, device=device)
+    counter = torch.broadcast_tensors(node, simulations[:, None], block & MASK, torch.tensor(source, device=device))
+    words = philox((counter[0], counter[1], counter[2], counter[3]), (seed & MASK, (seed >> 32) & MASK))
+    return tuple(uniform(word) for word in words)
+
+
+def normals(seed: int, first: int, steps: int, simulations: Tensor, nodes: int, source: int) -> Tensor:
+    """Standard normals for `steps` steps from step `first`: (steps, B, N), float64.
+
+    Box–Muller on the word pairs of a block: its words 0, 1 give steps 0, 1 of four, words 2, 3 give steps 2, 3.
+    """
+    start, stop = first // WORDS, (first + steps - 1) // WORDS + 1
+    u = _blocks(seed, start, stop - start, simulations, nodes, source)
+    pairs = []
+    for radial, angular in (u[0:2], u[2:4]):
+        radius, angle = torch.sqrt(-2 * torch.log(radial)), 2 * math.pi * angular
+        pairs += [radius * torch.cos(angle), radius * torch.sin(angle)]
+    drawn = torch.stack(pairs, 1).flatten(0, 1)  # (4·blocks, B, N)
+    return drawn[first - WORDS * start :][:steps]
+
+
+def uniforms(seed: int, simulations: Tensor, nodes: int, source: int) -> Tensor:
+    """One number in (0, 1) per simulation and node, for a start drawn through its `icdf`: (B, N), float64."""
+    return _blocks(seed, 0, 1, simulations, nodes, STARTS + source)[0][0]

@@ -1,0 +1,129 @@
+"""NeuralMass: a model of one region, declared; everything else is derived from the declaration."""
+
+import inspect
+from collections import namedtuple
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, ClassVar
+
+from torch import Tensor, nn
+from torch.distributions import Distribution
+
+from torchmass.declare import Input, Param, State, declared, table
+from torchmass.dynamics import Drive, Dynamics
+from torchmass.naming import refuse
+from torchmass.noise import WhiteNoise
+from torchmass.parametrised import Parametrised
+from torchmass.system import System
+from torchmass.values import as_value, check_shape
+
+
+class NeuralMass(Parametrised, System):
+    """A neural mass: declare states, parameters and inputs, and define `derivative`.
+
+    `derivative(s, u, p)` is static and takes named tuples of tensors that broadcast; it returns the time
+    derivatives per ms in the order of the states. It is pure, autonomous and elementwise over nodes: no
+    shapes, no `dt`, no noise, no branching on values (`torch.where` is fine).
+
+    The constructor takes `in_size` (number of nodes N), a value for any parameter (a number, `(N,)`, `(B, 1)` or
+    `(B, N)`), `init_<state>` for a start (a value or a `torch.distributions` object) and `noise_<state>` or
+    `noise_<input>` (a `WhiteNoise`). Raises `TypeError` for an unknown name, `ValueError` for a wrong value.
+    """
+
+    category: ClassVar[str]
+    use_case: ClassVar[str]
+    S: ClassVar[Any]  # named tuples of states, inputs and parameters
+    U: ClassVar[Any]
+    state_declarations: ClassVar[Mapping[str, State]] = MappingProxyType({})
+    input_declarations: ClassVar[Mapping[str, Input]] = MappingProxyType({})
+
+    @staticmethod
+    def derivative(s: Any, u: Any, p: Any) -> tuple[Tensor, ...]:
+        """Time derivatives of the states, per ms, in the order of their declarations."""
+        raise NotImplementedError
+
+    @staticmethod
+    def output(s: Any, p: Any) -> Tensor:
+        """What an electrode sees and a node sends when not told otherwise: the first state."""
+        return s[0]
+
+    def __init_subclass__(cls) -> None:
+        cls.state_declarations = MappingProxyType(declared(cls, State))
+        cls.input_declarations = MappingProxyType(declared(cls, Input))
+        super().__init_subclass__()
+        cls.S = namedtuple(f"{cls.__name__}States", cls.state_declarations)
+        cls.U = namedtuple(f"{cls.__name__}Inputs", cls.input_declarations)
+        cls.__doc__ = _documentation(cls)
+
+    @classmethod
+    def _declare(cls) -> dict[str, Param]:
+        return declared(cls, Param) | {p.name: p for p in (s.as_param() for s in cls.state_declarations.values())}
+
+    def __init__(self, in_size: int = 1, **values: Any) -> None:
+        if isinstance(in_size, bool) or not isinstance(in_size, int) or in_size < 1:
+            raise ValueError(f"in_size is the number of nodes, a whole number ≥ 1; got {in_size!r}.")
+        noise = {name: values.pop(name) for name in list(values) if name.startswith("noise_")}
+        Parametrised.__init__(self, in_size, **values)
+        self.noise = nn.ModuleDict()
+        for name, process in noise.items():
+            self._attach(name.removeprefix("noise_"), process)
+
+    def _attach(self, driven: str, process: Any) -> None:
+        sources = [*self.state_declarations, *self.input_declarations]
+        if driven not in sources:
+            refuse(self.label, "state or input for", f"noise_{driven}", [f"noise_{name}" for name in sources])
+        if process is None:
+            return
+        if not isinstance(process, WhiteNoise):
+            raise TypeError(f"{self.label}.noise_{driven} must be a WhiteNoise, got {type(process).__name__}.")
+        label = f"{self.label}.noise_{driven}.sigma"
+        check_shape(label, as_value(label, process.sigma, self.like), "node", self.in_size)
+        self.noise[driven] = process
+
+    @property
+    def states(self) -> Mapping[str, State]:
+        """The declared states, in order."""
+        return self.state_declarations
+
+    @property
+    def params(self) -> Mapping[str, Param]:
+        """The declared parameters, in order."""
+        return declared(type(self), Param)
+
+    @property
+    def inputs(self) -> Mapping[str, Input]:
+        """The declared inputs, in order."""
+        return self.input_declarations
+
+    def starts(self) -> dict[str, Tensor | Distribution]:
+        """The start of every state, as given to the constructor."""
+        return {name: self._drawn.get(f"init_{name}", self.value(f"init_{name}")) for name in self.states}
+
+    def dynamics(self) -> Dynamics:
+        """The equations with the present values of the parameters."""
+        noise = {name: process for name, process in self.noise.items() if isinstance(process, WhiteNoise)}
+        return Dynamics(
+            derivative=self.derivative,
+            output=self.output,
+            S=self.S,
+            U=self.U,
+            p=self.values(),
+            bounds=tuple(state.bounds for state in self.states.values()),
+            drives=tuple(
+                Drive(i, noise[name].sigma) for i, name in enumerate([*self.states, *self.inputs]) if name in noise
+            ),
+        )
+
+    def extra_repr(self) -> str:
+        """The number of nodes, the values that are not the default, what is free and what has noise."""
+        noise = f", noise on {', '.join(self.noise)}" if len(self.noise) else ""
+        return Parametrised.extra_repr(self) + noise
+
+
+def _documentation(cls: type[NeuralMass]) -> str:
+    tables = (
+        table("Parameters", declared(cls, Param).values()),
+        table("States", declared(cls, State).values()),
+        table("Inputs", declared(cls, Input).values()),
+    )
+    return "\n".join([inspect.cleandoc(vars(cls).get("__doc__") or ""), "", *filter(None, tables)])

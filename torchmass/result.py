@@ -1,0 +1,57 @@
+"""What a run returns, and the state from which another continues it."""
+
+from collections.abc import Iterator, Mapping
+
+from torch import Tensor
+
+from torchmass.naming import lookup
+
+
+class RunState(dict[str, Tensor]):
+    """The states in which a run ended, with all that is needed to continue it bit for bit.
+
+    Give it as `x0` to the next run: the clock, the seed and the simulation indices go on from here.
+    """
+
+    def __init__(
+        self, states: Mapping[str, Tensor], *, seed: int | None, step: int, dt: float, first_simulation: int
+    ) -> None:
+        super().__init__(states)
+        self.seed, self.step, self.dt, self.first_simulation = seed, step, dt, first_simulation
+
+    def detach(self) -> "RunState":
+        """The same state, cut from the graph: where truncated backpropagation starts anew."""
+        states = {name: value.detach() for name, value in self.items()}
+        return RunState(states, seed=self.seed, step=self.step, dt=self.dt, first_simulation=self.first_simulation)
+
+
+class Result(Mapping[str, Tensor]):
+    """The recorded series of a run by monitor, each `(T, *b, N)`, and `"ts"`, `(T,)` in ms, the end of each step.
+
+    `state` is where the run ended, `seed` what its random numbers came from (None if it drew none), `backend` and
+    `method` how it was computed.
+    """
+
+    def __init__(
+        self, series: Mapping[str, Tensor], ts: Tensor, state: RunState, seed: int | None, backend: str, method: str
+    ) -> None:
+        self._series = {**series, "ts": ts}
+        self.state, self.seed, self.backend, self.method = state, seed, backend, method
+
+    @property
+    def ts(self) -> Tensor:
+        """The end of each recorded step, (T,), in ms."""
+        return self._series["ts"]
+
+    def __getitem__(self, name: str) -> Tensor:
+        return lookup("the result", "series", name, self._series)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._series)
+
+    def __len__(self) -> int:
+        return len(self._series)
+
+    def __repr__(self) -> str:
+        series = ", ".join(f"{name}: {tuple(value.shape)}" for name, value in self._series.items())
+        return f"Result({series}; {self.method}, {self.backend})"

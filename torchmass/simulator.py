@@ -1,0 +1,181 @@
+"""Simulator: unrolls a model over time, the only loop there is."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from torchmass.accuracy import DtCheck, relative_difference
+from torchmass.inputs import lay_out
+from torchmass.integrators import INTEGRATORS, Values
+from torchmass.kernels import adaptive, compiled, eager
+from torchmass.kernels.finite import refuse_nonfinite
+from torchmass.kernels.plan import Plan
+from torchmass.monitors import resolve
+from torchmass.naming import lookup, refuse
+from torchmass.result import Result, RunState
+from torchmass.start import batch_axes, origin, place
+from torchmass.system import System
+
+BACKENDS: Mapping[str, Callable[[Plan], tuple[dict[str, Tensor], Values]]] = {
+    "eager": eager.run,
+    "compile": compiled.run,
+}
+
+
+class Simulator(nn.Module):
+    """Runs a model or a network with a fixed step of `dt` ms.
+
+    `method` is one of `euler`, `heun`, `midpoint`, `rk4`, `exp_euler`, or an adaptive torchdiffeq solver such as
+    `dopri5` for models without noise, whose accuracy is `rtol` and `atol` and whose gradient is the continuous
+    adjoint with `adjoint=True`; then `dt` is only the grid on which inputs are held and rows recorded.
+    `backend` is `auto`, `eager` or `compile` (each step through `torch.compile`). Raises `ValueError` for an unknown
+    method or backend and for `dt ≤ 0`.
+    """
+
+    def __init__(
+        self,
+        model: System,
+        dt: float,
+        method: str = "heun",
+        backend: str = "auto",
+        *,
+        adjoint: bool = False,
+        rtol: float | None = None,
+        atol: float | None = None,
+    ) -> None:
+        super().__init__()
+        if not isinstance(model, System):
+            raise TypeError(f"Simulator needs a model or a Network, got {type(model).__name__}.")
+        if not 0 < dt < float("inf"):
+            raise ValueError(f"dt must be > 0 ms and finite, got {dt}.")
+        known = [*INTEGRATORS, *adaptive.METHODS]
+        if method not in known:
+            refuse("torchmass", "method", method, known)
+        if backend != "auto":
+            lookup("torchmass", "backend", backend, BACKENDS)
+        if method in INTEGRATORS and (adjoint or rtol or atol):
+            raise ValueError(f"adjoint, rtol and atol are for adaptive methods such as 'dopri5', not {method!r}.")
+        if method in adaptive.METHODS and backend == "compile":
+            raise ValueError(f"backend='compile' is for fixed steps; {method!r} runs in torchdiffeq.")
+        self.model, self.dt, self.method, self.backend = model, float(dt), method, backend
+        self.adjoint, self.rtol, self.atol = adjoint, rtol, atol
+
+    def forward(self, duration: float, **options: Any) -> Result:
+        """The same as `run`, so that `torch.func.functional_call` reaches it."""
+        return self.run(duration, **options)
+
+    def run(
+        self,
+        duration: float,
+        *,
+        monitors: Any = None,
+        inputs: Any = None,
+        transient: float = 0.0,
+        sample_every: int = 1,
+        batch_size: int | None = None,
+        x0: Mapping[str, Any] | None = None,
+        seed: int | None = None,
+        first_simulation: int = 0,
+        allow_nonfinite: bool = False,
+    ) -> Result:
+        """Integrate for `duration` ms and record what follows the first `transient` ms, every `sample_every`-th step.
+
+        `monitors`: None (all states), a list of state names (and `"output"`, the model's output), a callable of the
+        states at one time (recorded as `"output"`), or a dict of names to either. `inputs`: a number or a tensor with
+        time leading over the whole run for the coupling port, a callable `f(i, t)` called once per step before the
+        run, or a dict of these by input; held over each step. `x0` starts states elsewhere than at `init_<state>`; a
+        result's `.state` continues its run, bit for bit. Series are `(T, *b, N)`; `batch_size` adds a batch axis.
+
+        Without `seed`, a run that draws random numbers takes one from torch's default generator and keeps it as
+        `.seed`. Simulation i of a batch draws as simulation `first_simulation + i`. Raises `NonFiniteError` when a
+        state leaves the finite numbers, naming the step, unless `allow_nonfinite`.
+        """
+        if isinstance(sample_every, bool) or not isinstance(sample_every, int) or sample_every < 1:
+            raise ValueError(f"sample_every must be a whole number of steps ≥ 1, got {sample_every!r}.")
+        steps, skipped = self._steps("duration", duration), self._steps("transient", transient)
+        if steps < 1 or skipped >= steps:
+            raise ValueError(f"the run ({duration} ms) must be longer than its transient ({transient} ms).")
+        plan = self._plan(steps, x0, seed, first_simulation, inputs, batch_size, monitors)
+        plan = replace(plan, transient=skipped, every=sample_every)
+        return self._compute(plan, allow_nonfinite)
+
+    def check_dt(self, duration: float, *, inputs: Any = None, x0: Any = None, tolerance: float = 0.01) -> DtCheck:
+        """Whether dt is small enough: compares a run with one at dt/2, without noise; prints as a sentence.
+
+        `tolerance` is the largest difference allowed, relative to the largest magnitude of each state. The inputs of
+        both runs are held over the same steps. Raises `ValueError` for an adaptive method, which has no step to check.
+        """
+        if self.method not in INTEGRATORS:
+            raise ValueError(f"{self.method!r} chooses its own steps; tighten rtol and atol instead.")
+        with torch.no_grad():
+            plan = self._plan(self._steps("duration", duration), x0, 0, 0, inputs, None, None)
+            quiet = replace(plan, dynamics=replace(plan.dynamics, drives=()))
+            halved = tuple(u if u.shape[0] == 1 else u.repeat_interleave(2, 0) for u in quiet.inputs)
+            fine = replace(quiet, dt=self.dt / 2, steps=2 * quiet.steps, transient=1, every=2, inputs=halved)
+            coarse_series, fine_series = eager.run(quiet)[0], eager.run(fine)[0]
+        differences = {name: relative_difference(coarse_series[name], fine_series[name]) for name in plan.names}
+        order = INTEGRATORS[self.method].order
+        return DtCheck(self.dt, order, tolerance, duration, differences, bool(plan.dynamics.drives))
+
+    def _steps(self, label: str, ms: float) -> int:
+        """A time as a number of steps; it may miss a multiple of dt by 1e-6 of a step, no more."""
+        if not 0 <= ms < float("inf"):
+            raise ValueError(f"{label} must be ≥ 0 ms and finite, got {ms}.")
+        steps = round(ms / self.dt)
+        if abs(ms / self.dt - steps) > 1e-6:
+            below = int(ms / self.dt)
+            nearest = f"{below * self.dt:g} and {(below + 1) * self.dt:g}"
+            raise ValueError(f"{label}={ms:g} ms is no multiple of dt={self.dt:g} ms; the nearest are {nearest}.")
+        return steps
+
+    def _plan(
+        self,
+        steps: int,
+        x0: Mapping[str, Any] | None,
+        seed: int | None,
+        first_simulation: int,
+        inputs: Any,
+        batch_size: int | None,
+        monitors: Any,
+    ) -> Plan:
+        model, dynamics = self.model, self.model.dynamics()
+        starts = model.starts() | model.checked_state(x0 or {})
+        seed, first_step, first_simulation = origin(dynamics, starts, x0, seed, first_simulation, self.dt)
+        laid_out = lay_out(model, inputs, first_step, steps, self.dt)
+        shape = (*batch_axes(dynamics, starts, laid_out, batch_size), model.in_size)
+        return Plan(
+            dynamics=dynamics,
+            method=self.method,
+            dt=self.dt,
+            steps=steps,
+            names=tuple(model.states),
+            x0=place(starts, shape, seed, first_simulation, model.like),
+            inputs=laid_out,
+            monitors=resolve(monitors, tuple(model.states), dynamics),
+            seed=seed,
+            first_step=first_step,
+            first_simulation=first_simulation,
+        )
+
+    def _compute(self, plan: Plan, allow_nonfinite: bool) -> Result:
+        if self.method in INTEGRATORS:
+            backend = "eager" if self.backend == "auto" else self.backend
+            series, x = BACKENDS[backend](plan)
+        else:
+            backend = "torchdiffeq"
+            series, x = adaptive.run(plan, self.adjoint, self.rtol, self.atol)
+        if not allow_nonfinite:
+            refuse_nonfinite(plan, series, x)
+        return Result(series, plan.times(), self._end(plan, x), plan.seed, backend, plan.method)
+
+    @staticmethod
+    def _end(plan: Plan, x: Values) -> RunState:
+        states, step = dict(zip(plan.names, x, strict=True)), plan.first_step + plan.steps
+        return RunState(states, seed=plan.seed, step=step, dt=plan.dt, first_simulation=plan.first_simulation)
+
+    def extra_repr(self) -> str:
+        """Step, method and backend."""
+        return f"dt={self.dt:g} ms, method={self.method!r}, backend={self.backend!r}"

@@ -1,0 +1,77 @@
+"""Where a run starts: the start of every state, its batch axes, and the random numbers it goes on with."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.distributions import Distribution
+
+from torchmass.dynamics import Dynamics, batch_shape
+from torchmass.integrators import Values
+from torchmass.kernels.draws import uniforms
+from torchmass.result import RunState
+
+Starts = Mapping[str, Tensor | Distribution]
+
+
+def batch_axes(dynamics: Dynamics, starts: Starts, inputs: Values, batch_size: int | None) -> tuple[int, ...]:
+    """The batch axes of a run: what parameters, starts, inputs and `batch_size` broadcast to."""
+    values = [start for start in starts.values() if isinstance(start, Tensor)] + [u[0] for u in inputs]
+    if batch_size is None:
+        return batch_shape(dynamics, *values)
+    if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
+        raise ValueError(f"batch_size is the number of simulations, a whole number ≥ 1; got {batch_size!r}.")
+    batch = batch_shape(dynamics, *values, torch.empty(batch_size, 1))
+    if batch[-1] != batch_size:
+        raise ValueError(
+            f"batch_size={batch_size} does not fit the batch axes {batch} of parameters, start and inputs."
+        )
+    return batch
+
+
+def place(starts: Starts, shape: tuple[int, ...], seed: int | None, first: int, like: Tensor) -> Values:
+    """Every start as a tensor of `shape`, (*b, N); distributions are drawn from the run's own counters."""
+    return tuple(
+        start.expand(shape) if isinstance(start, Tensor) else _draw(name, i, start, shape, seed, first, like)
+        for i, (name, start) in enumerate(starts.items())
+    )
+
+
+def _draw(
+    name: str, i: int, start: Distribution, shape: tuple[int, ...], seed: int | None, first: int, like: Tensor
+) -> Tensor:
+    if seed is None:
+        raise ValueError(f"init_{name} is a distribution: give a seed to draw from it.")
+    simulations = torch.arange(first, first + torch.Size(shape[:-1]).numel(), device=like.device)
+    u = uniforms(seed, simulations, shape[-1], i).reshape(shape)
+    try:
+        value = start.icdf(u.to(like.dtype))
+    except NotImplementedError as error:
+        raise ValueError(f"init_{name} cannot be drawn from {start}: it has no icdf.") from error
+    if value.shape != shape:
+        raise ValueError(f"init_{name} was drawn with shape {tuple(value.shape)}; {start} must broadcast to {shape}.")
+    return value
+
+
+def origin(
+    dynamics: Dynamics, starts: Starts, x0: Mapping[str, Any] | None, seed: int | None, first: int, dt: float
+) -> tuple[int | None, int, int]:
+    """Seed, first step and first simulation of a run: new ones, or those of the run that `x0` continues."""
+    step = 0
+    if isinstance(x0, RunState):
+        if x0.dt != dt:
+            raise ValueError(
+                f"x0 was reached with dt={x0.dt:g} ms, this run has {dt:g}; pass dict(x0) to start afresh."
+            )
+        if seed is not None and x0.seed is not None:
+            raise ValueError("x0 continues a run and brings its seed; pass dict(x0) to start afresh with another.")
+        if first not in (0, x0.first_simulation):
+            raise ValueError(f"x0 continues simulations from {x0.first_simulation} on, not from {first}.")
+        seed, step, first = x0.seed if x0.seed is not None else seed, x0.step, x0.first_simulation
+    random = bool(dynamics.drives) or any(isinstance(start, Distribution) for start in starts.values())
+    if seed is None and random:
+        seed = int(torch.randint(0, 2**63 - 1, ()).item())
+    if seed is not None and not 0 <= seed < 2**64:
+        raise ValueError(f"seed must be a whole number in [0, 2⁶⁴), got {seed}.")
+    return seed, step, first

@@ -1,0 +1,130 @@
+"""What a Simulator can run: declared states and inputs, a start, a vector field."""
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Distribution
+
+from torchmass.declare import Input, State
+from torchmass.dynamics import Dynamics, batch_shape, step
+from torchmass.integrators import INTEGRATORS
+from torchmass.kernels.draws import normals
+from torchmass.naming import lookup, refuse
+from torchmass.start import batch_axes, place
+from torchmass.values import as_value, check_shape
+
+
+class System(nn.Module):
+    """A model or a network of them, with N nodes. States and inputs are `(*b, N)`, times ms."""
+
+    in_size: int
+
+    @property
+    @abstractmethod
+    def states(self) -> Mapping[str, State]:
+        """The declared states, in order."""
+
+    @property
+    @abstractmethod
+    def inputs(self) -> Mapping[str, Input]:
+        """The declared inputs, in order."""
+
+    @abstractmethod
+    def starts(self) -> dict[str, Tensor | Distribution]:
+        """The start of every state: a value that broadcasts to (*b, N), or a distribution to draw it from."""
+
+    @abstractmethod
+    def dynamics(self) -> Dynamics:
+        """The equations with the present values of everything they need."""
+
+    @property
+    def port(self) -> str | None:
+        """The input where a network and inputs without a name enter."""
+        return next((name for name, declaration in self.inputs.items() if declaration.port), None)
+
+    @property
+    def label(self) -> str:
+        """The name that errors use."""
+        return type(self).__name__
+
+    def initial_state(
+        self, batch_size: int | None = None, *, seed: int | None = None, first_simulation: int = 0
+    ) -> dict[str, Tensor]:
+        """The start of every state, `(N,)` or `(batch_size, N)`, as a run with this seed draws it.
+
+        Parameters that carry batch axes give theirs to the state.
+        """
+        starts, dynamics = self.starts(), self.dynamics()
+        shape = (*batch_axes(dynamics, starts, (), batch_size), self.in_size)
+        return dict(zip(starts, place(starts, shape, seed, first_simulation, self.like), strict=True))
+
+    def rhs(self, state: Mapping[str, Tensor], **inputs: Any) -> dict[str, Tensor]:
+        """The time derivative of every state, per ms, each `(*b, N)`; couplings included, noise not."""
+        x, dynamics = self._state(state), self.dynamics()
+        slopes = dynamics.local(x, dynamics.inputs(x, self._inputs(inputs)))
+        return dict(zip(self.states, slopes, strict=True))
+
+    def forward(
+        self,
+        state: Mapping[str, Tensor],
+        *,
+        dt: float,
+        method: str = "heun",
+        seed: int | None = None,
+        step_index: int = 0,
+        **inputs: Any,
+    ) -> dict[str, Tensor]:
+        """One step of `dt` ms, as a pure function of the state, the inputs and the parameters.
+
+        A model with noise needs `seed` and `step_index`: its draws are a function of both. Raises `TypeError`
+        for an unknown state or input and `ValueError` for an unknown method, wrong shapes or `dt ≤ 0`.
+        """
+        if not dt > 0:
+            raise ValueError(f"dt must be > 0 ms, got {dt}.")
+        scheme = lookup("torchmass", "method", method, INTEGRATORS)
+        x, u, dynamics = self._state(state), self._inputs(inputs), self.dynamics()
+        z = self._normals(dynamics, x, seed, step_index) if dynamics.drives else ()
+        return dict(zip(self.states, step(dynamics, scheme, x, u, dt, z), strict=True))
+
+    def _normals(self, dynamics: Dynamics, x: tuple[Tensor, ...], seed: int | None, at: int) -> list[Tensor]:
+        if seed is None:
+            raise ValueError(f"{self.label} has noise: give seed= and step_index=, or run it in a Simulator.")
+        batch = batch_shape(dynamics, *x)
+        simulations = torch.arange(torch.Size(batch).numel(), device=x[0].device)
+        return [
+            normals(seed, at, 1, simulations, self.in_size, drive.source)[0]
+            .reshape(*batch, self.in_size)
+            .to(x[0].dtype)
+            for drive in dynamics.drives
+        ]
+
+    def _state(self, state: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
+        checked = self.checked_state(state)
+        for name in self.states:
+            if name not in checked:
+                refuse("the state given", "value for", name, checked)
+        return tuple(checked[name] for name in self.states)
+
+    def checked_state(self, state: Mapping[str, Any]) -> dict[str, Tensor]:
+        """Values of some states as tensors that broadcast to (*b, N); raises for unknown names and wrong values."""
+        for name in state:
+            lookup(self.label, "state", name, self.states)
+        return {name: self._checked(name, value) for name, value in state.items()}
+
+    def _inputs(self, inputs: Mapping[str, Any]) -> list[Tensor]:
+        for name in inputs:
+            lookup(self.label, "input", name, self.inputs)
+        return [self._checked(name, inputs.get(name, 0.0)) for name in self.inputs]
+
+    def _checked(self, name: str, value: Any) -> Tensor:
+        tensor = as_value(name, value, self.like)
+        check_shape(name, tensor, "node", self.in_size)
+        return tensor
+
+    @property
+    @abstractmethod
+    def like(self) -> Tensor:
+        """A tensor with the dtype and device of the system."""

@@ -1,0 +1,75 @@
+"""Values from users: numbers, lists, arrays or tensors, turned into tensors and checked once."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from torchmass.declare import Param
+
+
+def as_value(label: str, value: Any, like: Tensor) -> Tensor:
+    """`value` as a tensor with the dtype and device of `like`.
+
+    Numbers, lists and arrays take that dtype; a floating-point tensor keeps its own and must match.
+    """
+    if not isinstance(value, Tensor):
+        try:
+            return torch.as_tensor(value, dtype=like.dtype, device=like.device)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise TypeError(f"{label} must be a number, an array or a tensor, got {type(value).__name__}.") from error
+    if value.device != like.device:
+        raise ValueError(f"{label} is on {value.device}, the model on {like.device}; move one with .to(...).")
+    if not value.is_floating_point():
+        return value.to(like.dtype)
+    if value.dtype != like.dtype:
+        raise ValueError(f"{label} is {value.dtype}, the model {like.dtype}; convert one with .to(...).")
+    return value
+
+
+def check_value(label: str, value: Tensor, declaration: Param, in_size: int | None) -> None:
+    """Raise a `ValueError` unless `value` has a fitting shape, is finite and within bounds."""
+    if in_size is not None:
+        check_shape(label, value, declaration.per, in_size)
+    if is_nonfinite(value):
+        raise ValueError(f"{label} must be finite, got {report(value, ~value.isfinite())}.")
+    admitted = declaration.bounds.admits(value)
+    if known_false(admitted.all()):
+        unit = f" {declaration.unit}" if declaration.unit else ""
+        raise ValueError(f"{label} must be {declaration.bounds}{unit}, got {report(value, ~admitted)}.")
+
+
+def check_shape(label: str, value: Tensor, per: str, in_size: int) -> None:
+    """Raise a `ValueError` unless the last axis (axes, for an edge value) fit `in_size` nodes."""
+    if per == "edge":
+        if value.shape[-2:] != (in_size, in_size):
+            raise ValueError(
+                f"{label} must be (*b, N, N) with [to, from] and N={in_size}, got shape {tuple(value.shape)}."
+            )
+    elif value.ndim and value.shape[-1] not in (1, in_size):
+        raise ValueError(
+            f"{label} must be a number, (N,), (B, 1) or (B, N) with N={in_size}, got shape {tuple(value.shape)}."
+        )
+
+
+def report(value: Tensor, wrong: Tensor) -> str:
+    """The first wrong entry of `value`, and where it stands."""
+    if value.ndim == 0:
+        return f"{value.item():g}"
+    first = wrong.nonzero()[0].tolist()
+    return f"{value[tuple(first)].item():g} at index {first[0] if len(first) == 1 else tuple(first)}"
+
+
+def is_nonfinite(value: Tensor) -> bool:
+    """Whether `value` is known to hold a NaN or an infinity."""
+    return known_false(value.isfinite().all())
+
+
+def known_false(condition: Tensor) -> bool:
+    """Whether a boolean scalar is False; False itself where its value cannot be seen (vmap, compile)."""
+    if torch.compiler.is_compiling():
+        return False
+    try:
+        return not bool(condition)
+    except RuntimeError:  # inside vmap a value belongs to many members and has no truth of its own
+        return False
