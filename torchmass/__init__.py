@@ -1,6 +1,7 @@
 """torchmass: differentiable neural-mass models in PyTorch. Times are ms, weights are [to, from], noise is per √ms."""
 
 from torchmass import models as models
+from torchmass import viz as viz
 from torchmass.accuracy import DtCheck as DtCheck
 from torchmass.bounds import NONNEGATIVE as NONNEGATIVE
 from torchmass.bounds import POSITIVE as POSITIVE

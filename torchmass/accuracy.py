@@ -1,5 +1,6 @@
 """Whether a step is small enough, as `Simulator.check_dt` finds it."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -29,8 +30,10 @@ class DtCheck:
 
     @property
     def suggestion(self) -> float:
-        """A step that should be small enough, from the order of the method; never below a tenth of dt."""
-        return self.dt * max(0.1, 0.9 * (self.tolerance / self.worst) ** (1 / self.order))
+        """A round step that should be small enough if the error falls at the order of the method; check it again."""
+        wanted = self.dt * max(0.1, (self.tolerance / self.worst) ** (1 / self.order))
+        decade = 10.0 ** math.floor(math.log10(wanted))
+        return decade * max(digit for digit in (1, 2, 2.5, 5) if digit * decade <= wanted * (1 + 1e-9))
 
     def __bool__(self) -> bool:
         return self.ok
@@ -39,7 +42,7 @@ class DtCheck:
         name = max(self.differences, key=lambda key: self.differences[key])
         noise = ", without its noise" if self.noise_off else ""
         verdict = "is small enough" if self.ok else "is too large"
-        advice = "" if self.ok else f" Try dt={self.suggestion:.2g} ms."
+        advice = "" if self.ok else f" Try dt={self.suggestion:g} ms and check again."
         return (
             f"dt={self.dt:g} ms {verdict}: over {self.duration:g} ms{noise}, {name} differs from a run at dt/2 by "
             f"{100 * self.worst:.2g} % of its largest value (allowed: {100 * self.tolerance:g} %).{advice}"

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from torchmass.declare import Param
 from torchmass.parametrised import Parametrised
+from torchmass.values import as_value
 
 
 class Coupling(Parametrised):
@@ -16,14 +17,18 @@ class Coupling(Parametrised):
 
     A kind of coupling defines two pure static functions: `send(x, p)` returns one or more channels of a
     node's signal, `receive(x, sums, p)` turns the node's own signal and the weighted sum of each channel
-    into its input. `p` is a named tuple of the declared parameters.
+    into its input. `p` is a named tuple of the declared parameters. An instance is built from its weights,
+    `(N, N)` or `(B, N, N)`, and a value for any parameter.
     """
 
     weights = Param(0.0, "", "Connection strength, [to, from]; the diagonal is used as given.", per="edge")
     k = Param(1.0, "", "Global gain.")
 
-    def __init__(self, in_size: int | None = None, **values: Any) -> None:
-        super().__init__(in_size, **values)
+    def __init__(self, weights: Any, *, like: Tensor | None = None, **values: Any) -> None:
+        given = as_value("weights", weights, torch.empty(()) if like is None else like)
+        if given.ndim < 2 or given.shape[-1] != given.shape[-2]:
+            raise ValueError(f"weights must be square, (*b, N, N) with [to, from]; got shape {tuple(given.shape)}.")
+        super().__init__(given.shape[-1], like=like, weights=given, **values)
 
     @staticmethod
     def send(x: Tensor, p: Any) -> tuple[Tensor, ...]:

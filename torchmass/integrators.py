@@ -74,9 +74,9 @@ class ExponentialEuler:
         for k, value in enumerate(x):
             # the field is elementwise over nodes, so this cotangent picks row k of every node's Jacobian
             row = pull_back(tuple(torch.ones_like(f) if i == k else torch.zeros_like(f) for i, f in enumerate(slope)))
-            value = value + dt * exprel(dt * row[k]) * slope[k]
             increment = dw[k]
-            moved.append(value if increment is None else value + increment)
+            push = dt * slope[k] if increment is None else dt * slope[k] + increment
+            moved.append(value + exprel(dt * row[k]) * push)
         return tuple(moved)
 
 

@@ -14,9 +14,8 @@ class UnknownNameError(TypeError, ValueError):
 def refuse(owner: str, kind: str, name: object, known: Iterable[str]) -> NoReturn:
     """Raise an `UnknownNameError` that lists what `owner` has and suggests the nearest name."""
     names = list(known)
-    near = get_close_matches(str(name), names, n=1, cutoff=0.5) or [
-        other for other in names if other.lower() == str(name).lower()
-    ]
+    near = [other for other in names if other.lower() == str(name).lower()]
+    near += get_close_matches(str(name), names, n=1, cutoff=0.5)
     hint = f"; did you mean {near[0]!r}?" if near else "."
     listing = f" It has {', '.join(names)}." if names else f" It has no {kind} at all."
     raise UnknownNameError(f"{owner} has no {kind} {name!r}{hint}{listing}")

@@ -13,7 +13,7 @@ from torchmass.dynamics import Dynamics, Link
 from torchmass.model import NeuralMass
 from torchmass.naming import lookup, refuse
 from torchmass.system import System
-from torchmass.values import as_value
+from torchmass.values import as_value, check_shape
 
 
 class Network(System):
@@ -48,7 +48,6 @@ class Network(System):
         self.node, self.in_size = node, node.in_size
         self.coupled_var, self.target = source, target
         self.coupling = _coupling(coupling, node, conn, values)
-        as_value("the weights", self.coupling.weights, node.like)
 
     @property
     def states(self) -> Mapping[str, State]:
@@ -113,9 +112,11 @@ def _coupling(kind: str | Coupling, node: NeuralMass, conn: Any, values: dict[st
     if isinstance(kind, Coupling):
         if conn is not None or values:
             raise TypeError("a coupling given as an instance holds its own weights and parameters.")
-        if kind.in_size != node.in_size:
-            raise ValueError(f"the coupling has {kind.in_size} nodes, the model {node.in_size}.")
+        as_value("the weights of the coupling", kind.weights, node.like)
+        check_shape("the weights of the coupling", kind.weights, "edge", node.in_size)
         return kind
     if conn is None:
         raise TypeError("Network needs conn=, the (N, N) weights [to, from].")
-    return lookup("torchmass", "coupling", kind, COUPLINGS)(node.in_size, weights=conn, **values)
+    cls = lookup("torchmass", "coupling", kind, COUPLINGS)
+    check_shape("conn", as_value("conn", conn, node.like), "edge", node.in_size)
+    return cls(conn, like=node.like, **values)

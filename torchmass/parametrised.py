@@ -45,28 +45,29 @@ class Parametrised(nn.Module):
         """Every value an instance holds; a subclass may add to the declared parameters."""
         return declared(cls, Param)
 
-    def __init__(self, in_size: int | None = None, **values: Any) -> None:
+    def __init__(self, in_size: int | None = None, *, like: Tensor | None = None, **values: Any) -> None:
         super().__init__()
         self.in_size = in_size
         self.fixed, self.raw = nn.Module(), nn.Module()
         self._free: dict[str, tuple[Bounds, Transform]] = {}
         self._drawn: dict[str, Distribution] = {}
-        self._hold({name: declaration.default for name, declaration in self.declarations.items()} | values)
+        defaults = {name: declaration.default for name, declaration in self.declarations.items()}
+        self._hold(defaults | values, torch.empty(()) if like is None else like)
 
-    def _hold(self, values: Mapping[str, Any]) -> None:
+    def _hold(self, values: Mapping[str, Any], like: Tensor) -> None:
         for name, value in values.items():
             declaration = lookup(type(self).__name__, "parameter", name, self.declarations)
             if declaration.random and isinstance(value, Distribution):
                 self._drawn[name] = value
                 value = declaration.default
-            tensor = as_value(self._label(name), value, self.like)
+            tensor = as_value(self._label(name), value, like)
             check_value(self._label(name), tensor, declaration, self.in_size)
             self.fixed.register_buffer(name, tensor.clone())  # the caller's array stays the caller's
 
     @property
     def like(self) -> Tensor:
-        """A tensor with the dtype and device of this module (torch's defaults while it is built)."""
-        return next(chain(self.raw.parameters(), self.fixed.buffers()), torch.empty(()))
+        """A tensor with the dtype and device of this module."""
+        return next(chain(self.raw.parameters(), self.fixed.buffers()))
 
     def _label(self, name: str) -> str:
         return f"{type(self).__name__}.{name}"
@@ -126,7 +127,7 @@ class Parametrised(nn.Module):
         for name, value in values.items():
             if name not in self._free:
                 self._drawn.pop(name, None)
-                self._hold({name: value})
+                self._hold({name: value}, self.like)
                 continue
             bounds, transform = self._free[name]
             raw, label = getattr(self.raw, name), self._label(name)

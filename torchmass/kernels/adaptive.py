@@ -1,4 +1,4 @@
-"""Runs with torchdiffeq's adaptive solvers, for models without noise (Chen 2018, github.com/rtqichen/torchdiffeq)."""
+"""Runs with torchdiffeq's solvers, for models without noise (Chen 2018, github.com/rtqichen/torchdiffeq)."""
 
 from typing import Any
 
@@ -8,16 +8,10 @@ from torch import Tensor
 from torchmass.integrators import Values
 from torchmass.kernels.plan import Plan
 
-METHODS = (
-    "dopri5",
-    "dopri8",
-    "tsit5",
-    "bosh3",
-    "fehlberg2",
-    "adaptive_heun",
-    "explicit_adams",
-    "implicit_adams",
-)
+ADAPTIVE = ("dopri5", "dopri8", "bosh3", "fehlberg2", "adaptive_heun")
+FIXED = ("heun3", "explicit_adams", "implicit_adams")  # torchdiffeq's own fixed-step schemes, at steps of dt
+ORDERS = {"explicit_adams": {"max_order": 4}}  # its default of 12 diverges on a Hopf node at dt = 0.1 ms
+METHODS = (*ADAPTIVE, *FIXED)
 TOLERANCES = {torch.float32: (1e-5, 1e-6), torch.float64: (1e-8, 1e-10)}  # relative, absolute
 
 
@@ -34,6 +28,8 @@ def run(plan: Plan, adjoint: bool, rtol: float | None, atol: float | None) -> tu
     if plan.rows[-1] != plan.steps - 1:
         times.append(plan.steps * plan.dt)
     arguments: dict[str, Any] = {"rtol": rtol or relative, "atol": atol or absolute, "method": plan.method}
+    if plan.method in FIXED:
+        arguments["options"] = {"step_size": plan.dt} | ORDERS.get(plan.method, {})
     t = torch.tensor(times, dtype=torch.float64, device=start.device).to(start.dtype)
     path = _solver(adjoint)(field, start, t, **arguments, **field.adjoint_arguments(adjoint))  # (T, S, *b, N)
     kept = path[1 : 1 + len(plan.rows)]

@@ -32,7 +32,7 @@ def _at(plan: Plan, i: int) -> str:
 
 
 def _where(plan: Plan) -> str:
-    found = _first_nonfinite(plan)
+    found = _first_nonfinite(plan) if plan.method in INTEGRATORS else None
     if found is None:
         return "at the end of the run"
     at, name, index = found
@@ -71,8 +71,8 @@ def watch_parameters(plan: Plan) -> None:
                 value.register_hook(partial(_check_parameter, name))
 
 
-def _check_state(plan: Plan, i: int, name: str, gradient: Tensor) -> None:
-    if is_nonfinite(gradient):
+def _check_state(plan: Plan, i: int, name: str, gradient: Tensor | None) -> None:
+    if gradient is not None and is_nonfinite(gradient):  # None: nothing depends on this state
         free = ", ".join(name for name, value in plan.dynamics.parameters() if value.requires_grad) or "the start"
         cause = (
             "the loss or its own gradient is not finite"
@@ -84,6 +84,6 @@ def _check_state(plan: Plan, i: int, name: str, gradient: Tensor) -> None:
         )
 
 
-def _check_parameter(name: str, gradient: Tensor) -> None:
-    if is_nonfinite(gradient):
+def _check_parameter(name: str, gradient: Tensor | None) -> None:
+    if gradient is not None and is_nonfinite(gradient):  # None: nothing depends on this state
         raise NonFiniteError(f"the gradient of the loss with respect to {name} is not finite.")

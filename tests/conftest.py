@@ -1,0 +1,28 @@
+"""Every test runs in float64 and from the same seed of torch's default generator."""
+
+import pytest
+import torch
+
+import torchmass as tm
+
+MODELS = [info.cls for info in tm.list_models()]
+
+
+@pytest.fixture(autouse=True)
+def float64_and_seed():
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    torch.manual_seed(0)
+    yield
+    torch.set_default_dtype(before)
+
+
+def random_state(cls: type[tm.NeuralMass], *shape: int) -> dict[str, torch.Tensor]:
+    """A state drawn uniformly from the declared ranges."""
+    ranges = {name: state.range for name, state in cls.state_declarations.items()}
+    return {name: low + (high - low) * torch.rand(shape) for name, (low, high) in ranges.items()}
+
+
+def random_inputs(cls: type[tm.NeuralMass], *shape: int) -> dict[str, torch.Tensor]:
+    """Inputs drawn from a standard normal."""
+    return {name: torch.randn(shape) for name in cls.input_declarations}

@@ -1,0 +1,75 @@
+"""Numbers that are not finite stop a run or a gradient, and the error names the step and the parameter."""
+
+import pytest
+import torch
+
+import torchmass as tm
+
+
+def exploding(**options):
+    """A Hopf node with a step far too large: the cubic term overshoots."""
+    node = tm.HopfStep(2, a=torch.tensor([0.1, 0.1]), init_x=torch.tensor([0.1, 30.0])).free("a")
+    return tm.Simulator(node, dt=0.1, **options)
+
+
+def test_a_state_that_leaves_the_finite_numbers_names_the_step_the_state_and_the_node():
+    with pytest.raises(tm.NonFiniteError, match=r"from [xy] at index \(1,\) after step \d+ \(t = [\d.]+ ms\)") as error:
+        exploding().run(5.0)
+    step = int(str(error.value).split("after step ")[1].split()[0])
+    kept = exploding().run(5.0, allow_nonfinite=True)
+    good = kept["x"].isfinite().all(-1) & kept["y"].isfinite().all(-1)
+    assert bool(good[: step - 1].all())
+    assert not bool(good[step - 1])
+
+
+def test_other_members_of_a_batch_may_be_kept():
+    x = exploding().run(5.0, allow_nonfinite=True)["x"]
+    assert bool(x[:, 0].isfinite().all())
+    assert not bool(x[:, 1].isfinite().all())
+
+
+def test_a_gradient_that_breaks_on_the_way_back_names_the_step_and_the_parameter():
+    class Root(tm.NeuralMass):
+        x = tm.State(0.0, "", "Grows as its parameter.")
+        y = tm.State(0.0, "", "Follows the root of x, whose slope is infinite at 0.")
+        a = tm.Param(0.0, "", "Growth.")
+        x_inp = tm.Input("", "Input.", port=True)
+
+        @staticmethod
+        def derivative(s, u, p):
+            return p.a + u.x_inp, torch.sqrt(s.x)
+
+    sim = tm.Simulator(Root(1).free("a"), dt=0.5, method="euler")
+    drive = torch.tensor([0.0, 0.0, 0.0, 1.0, 1.0, 1.0])
+    loss = sim.run(3.0, inputs=drive)["y"].sum()
+    with pytest.raises(tm.NonFiniteError, match=r"gradient for a is not finite: it broke at the state x after step 3 "):
+        loss.backward()
+
+
+def test_a_loss_that_is_not_finite_is_named_as_such():
+    node = tm.HopfStep(1).free("a", "w")
+    loss = torch.log(tm.Simulator(node, dt=0.1).run(1.0)["x"] * 0).sum()
+    with pytest.raises(tm.NonFiniteError, match=r"gradient for a, w .*after step 10 \(t = 1 ms\); the loss"):
+        loss.backward()
+
+
+def test_a_parameter_gradient_that_overflows_is_named():
+    node = tm.LinearStep(1, gamma=-1.0, init_x=1e200).free("gamma")
+    x = tm.Simulator(node, dt=0.1, method="euler").run(0.1)["x"]
+    with pytest.raises(tm.NonFiniteError, match="with respect to gamma"):
+        (x * 1e200).sum().backward()
+
+
+def test_an_adaptive_run_that_is_not_finite_raises():
+    class Blowup(tm.NeuralMass):
+        x = tm.State(1.0, "", "Reaches infinity in finite time.")
+        a = tm.Param(1.0, "", "Rate.")
+        x_inp = tm.Input("", "Input.", port=True)
+
+        @staticmethod
+        def derivative(s, u, p):
+            return (p.a * s.x**2 + u.x_inp,)
+
+    sim = tm.Simulator(Blowup(1), dt=0.5, method="heun3")
+    with pytest.raises(tm.NonFiniteError, match="x is not finite"):
+        sim.run(20.0)

@@ -1,0 +1,100 @@
+"""The house stays easy to see: imports point one way, files are small, the core needs torch alone."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import torchmass as tm
+
+ROOT = Path(tm.__file__).parent
+FILES = sorted(ROOT.rglob("*.py"))
+LAYERS = [  # each may import only from layers above it
+    {"bounds", "naming", "exprel", "kernels.philox", "objectives", "viz", "datasets"},
+    {"declare", "kernels.draws", "integrators", "result"},
+    {"values"},
+    {"parametrised"},
+    {"noise", "coupling", "dynamics"},
+    {"start", "kernels.plan"},
+    {"system", "kernels.finite"},
+    {"model", "kernels.eager", "kernels.adaptive"},
+    {"kernels.compiled", "models", "network", "inputs", "monitors", "accuracy"},
+    {"catalogue", "simulator"},
+]
+
+
+def layer(module: str) -> int:
+    """The layer of a module below `torchmass`; a package's modules share the layer of the package."""
+    for index, modules in enumerate(LAYERS):
+        if module in modules or module.split(".")[0] in modules:
+            return index
+    raise AssertionError(f"{module} has no layer: add it to LAYERS")
+
+
+def imports(path: Path) -> set[str]:
+    """The torchmass modules that a file imports, wherever in the file."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "torchmass":
+            module = node.module.removeprefix("torchmass").removeprefix(".")
+            found |= {f"{module}.{alias.name}" if module == "kernels" else module or alias.name for alias in node.names}
+    return found
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_point_one_way(path):
+    module = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+    if module in ("__init__", "kernels"):
+        return
+    package = module.split(".")[0]
+    for other in imports(path):
+        inside = other.split(".")[0] == package and package in ("models", "viz", "datasets")
+        assert inside or layer(other) < layer(module), f"{module} imports {other}"
+
+
+def test_integrators_objectives_and_observers_never_import_a_model():
+    for name in ("integrators.py", "objectives.py"):
+        assert not imports(ROOT / name) & {"model", "models", "system", "parametrised"}
+
+
+def test_models_import_only_declarations():
+    for path in (ROOT / "models").glob("[a-z]*.py"):
+        assert imports(path) <= {"bounds", "declare", "model", "exprel"}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_files_and_functions_are_small(path):
+    assert path.stat().st_size < 20_000
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef):
+            body = node.body[1:] if ast.get_docstring(node) else node.body
+            lines = body[-1].end_lineno - body[0].lineno + 1 if body else 0
+            assert lines <= 35, f"{node.name} has {lines} lines"
+
+
+def test_public_names_are_documented():
+    for name in dir(tm):
+        value = getattr(tm, name)
+        if not name.startswith("_") and callable(value):
+            assert value.__doc__, name
+
+
+def test_the_core_needs_torch_and_nothing_else():
+    """Everything but torch and what torch itself needs is made unimportable, and a run still works."""
+    script = """
+import sys
+for name in ("scipy", "matplotlib", "torchdiffeq", "nitime", "tqdm", "pandas"):
+    sys.modules[name] = None
+import torchmass as tm
+node = tm.HopfStep(2, noise_x=tm.WhiteNoise(0.1)).free("a")
+tm.Simulator(tm.Network(node, [[0.0, 1.0], [1.0, 0.0]]), dt=0.1).run(1.0)["x"].sum().backward()
+tm.viz, tm.datasets, tm.objectives
+"""
+    subprocess.run([sys.executable, "-W", "error", "-c", script], check=True)
+
+
+def test_nothing_is_random_or_global_on_import():
+    script = "import torch; s = torch.get_rng_state(); import torchmass; assert torch.equal(s, torch.get_rng_state())"
+    subprocess.run([sys.executable, "-W", "error", "-c", script], check=True)

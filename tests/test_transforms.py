@@ -1,0 +1,99 @@
+"""torch.func and torch.compile go through a step and through a run."""
+
+import pytest
+import torch
+from torch.func import functional_call, grad, jacrev, jvp, vmap
+
+import torchmass as tm
+
+METHODS = pytest.mark.parametrize("method", tm.INTEGRATORS)
+A = torch.tensor([-0.1, 0.05, 0.2], dtype=torch.float64)
+
+
+def system(kind):
+    node = tm.HopfStep(2, w=0.3, noise_x=tm.WhiteNoise(0.02)).free("a")
+    return node if kind == "node" else tm.Network(node, torch.tensor([[0.0, 1.0], [0.3, 0.0]]), k=0.2)
+
+
+def run_loss(method, kind="node"):
+    """A function of `raw.a` alone: the mean square of a short noisy run."""
+    sim = tm.Simulator(system(kind), dt=0.1, method=method)
+    name = next(name for name, _ in sim.named_parameters())
+    return lambda a: functional_call(sim, {name: a}, (1.0,), {"seed": 1})["x"].square().mean()
+
+
+def step_loss(method):
+    node = system("node")
+    state = {"x": torch.tensor([0.3, -0.1]), "y": torch.tensor([0.0, 0.2])}
+    step = {"dt": 0.1, "method": method, "seed": 1}
+    return lambda a: functional_call(node, {"raw.a": a}, (state,), step)["x"].square().sum()
+
+
+def losses(method):
+    return {"step": step_loss(method), "run": run_loss(method), "network": run_loss(method, "network")}
+
+
+@METHODS
+@pytest.mark.parametrize("what", ["step", "run", "network"])
+def test_transforms_agree_with_finite_differences_and_loops(method, what):
+    loss, h = losses(method)[what], 1e-6
+    difference = torch.stack([(loss(a + h) - loss(a - h)) / (2 * h) for a in A])
+    gradients = torch.stack([grad(loss)(a) for a in A])
+    torch.testing.assert_close(gradients, difference, rtol=1e-7, atol=1e-9)
+    torch.testing.assert_close(vmap(loss)(A), torch.stack([loss(a) for a in A]), rtol=1e-13, atol=1e-15)
+    torch.testing.assert_close(vmap(grad(loss))(A), gradients, rtol=1e-13, atol=1e-15)
+    torch.testing.assert_close(jacrev(vmap(loss))(A).diagonal(), gradients, rtol=1e-13, atol=1e-15)
+    for a, gradient in zip(A, gradients, strict=True):
+        value, tangent = jvp(loss, (a,), (torch.ones(()),))
+        torch.testing.assert_close(tangent, gradient, rtol=1e-12, atol=1e-15)
+        torch.testing.assert_close(value, loss(a))
+
+
+def test_a_second_derivative_is_right():
+    loss, h = run_loss("heun"), 1e-5
+    difference = (grad(loss)(A[1] + h) - grad(loss)(A[1] - h)) / (2 * h)
+    torch.testing.assert_close(grad(grad(loss))(A[1]), difference, rtol=1e-7, atol=1e-10)
+
+
+def test_a_run_may_be_vmapped_over_its_start_and_its_inputs():
+    sim = tm.Simulator(tm.HopfStep(2), dt=0.1)
+    start, drive = torch.rand(3, 2), torch.rand(3, 10)
+    mapped = vmap(lambda x, u: sim.run(1.0, x0={"x": x}, inputs=u)["x"])(start, drive)
+    for i in range(3):
+        torch.testing.assert_close(mapped[i], sim.run(1.0, x0={"x": start[i]}, inputs=drive[i])["x"])
+
+
+@pytest.mark.slow
+@METHODS
+def test_compile_takes_one_step_as_one_graph(method):
+    node = tm.Network(tm.JansenRitStep(3), torch.rand(3, 3), coupling="additive", coupled_var="M").free("Ae", "k")
+    state = {name: torch.rand(3) for name in node.states}
+    torch.compiler.reset()
+    step = torch.compile(lambda state, u: node(state, dt=0.1, method=method, E_inp=u), fullgraph=True)
+    drive = torch.full((3,), 220.0)
+    compiled, eager = step(state, drive), node(state, dt=0.1, method=method, E_inp=drive)
+    torch.testing.assert_close(compiled, eager, rtol=1e-12, atol=1e-12)
+    parameters = tuple(node.parameters())
+    expected = torch.autograd.grad(eager["Ev"].sum(), parameters)
+    torch.testing.assert_close(torch.autograd.grad(compiled["Ev"].sum(), parameters), expected, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.slow
+def test_a_node_lives_inside_any_module():
+    class Readout(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.drive, self.node = torch.nn.Linear(4, 3), tm.HopfStep(3).free("a", "w")
+
+        def forward(self, features):
+            state = self.node.initial_state(batch_size=len(features))
+            for _ in range(3):
+                state = self.node(state, dt=0.5, x_inp=self.drive(features))
+            return state["x"].sum(-1)
+
+    model, features = Readout(), torch.randn(5, 4)
+    torch.compiler.reset()
+    compiled = torch.compile(model, fullgraph=True)(features)
+    torch.testing.assert_close(compiled, model(features))
+    compiled.sum().backward()
+    assert all(bool(parameter.grad.abs().sum() > 0) for parameter in model.parameters())
