@@ -1,0 +1,139 @@
+"""Times one piece of work on several engines, turn by turn, and checks that they computed the same."""
+
+import gc
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from cases import Arrays, Case
+
+CHECKED_STEPS = 100
+TOLERANCE = 1e-3  # of the largest relative difference over the checked steps
+Work = Callable[[], Arrays]
+
+
+class LeftOutError(Exception):
+    """An engine does not take part; the message says why."""
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A way to compute a case: `build` sets it up and returns the work, which returns its series (and gradient).
+
+    `build` returns None for a case the engine does not do, and raises `ImportError` or `LeftOutError` where it could
+    not.
+    """
+
+    name: str
+    build: Callable[[Case], Work | None]
+
+
+@dataclass
+class Row:
+    """What one engine did on one case; times in seconds."""
+
+    engine: str
+    status: str = "ok"  # or why there are no times
+    first_call: float | None = None  # set-up and the first call of the checked steps, compilation included
+    warm_up: float | None = None  # the first call at full length
+    times: list[float] = field(default_factory=list)
+    difference: dict[str, float] = field(default_factory=dict)  # to the first engine, by series
+    agrees: bool | None = None
+
+    @property
+    def median(self) -> float | None:
+        """The median of the counted runs."""
+        return statistics.median(self.times) if self.times else None
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How long to measure: up to `repetitions` runs, `budget` seconds per engine, no run expected over `patience`."""
+
+    repetitions: int = 15
+    budget: float = 15.0
+    patience: float = 60.0
+    least: int = 3  # counted runs beyond the budget, unless one run exceeds it
+
+
+def measure(case: Case, engines: Sequence[Engine], effort: Effort) -> list[Row]:
+    """One row per engine that does the case; the first engine is the one the others are compared with."""
+    reference: Arrays | None = None
+    rows: list[Row] = []
+    running: list[tuple[Row, Work]] = []
+    for engine in engines:
+        row = Row(engine.name)
+        try:
+            prepared = _prepare(engine, case, row, effort)
+        except (ImportError, LeftOutError) as reason:
+            row.status = "missing: pip install torchmass[bench]" if isinstance(reason, ImportError) else str(reason)
+            rows.append(row)
+            continue
+        if prepared is None:
+            continue
+        rows.append(row)
+        checked, work = prepared
+        reference = reference or checked
+        row.difference = {name: relative(checked[name], reference[name], name) for name in reference}
+        row.agrees = all(difference < TOLERANCE for difference in row.difference.values())
+        if work is not None:
+            running.append((row, work))
+    _repeat(running, effort)
+    return rows
+
+
+def _prepare(engine: Engine, case: Case, row: Row, effort: Effort) -> tuple[Arrays, Work | None] | None:
+    """The checked steps, and the work at full length, run once; no work if it would take too long."""
+    short = replace(case, steps=min(CHECKED_STEPS, case.steps), sigma=0.0)  # engines draw other noise
+    start = perf_counter()
+    check = engine.build(short)
+    if check is None:
+        return None
+    checked = check()
+    row.first_call = perf_counter() - start
+    expected = _timed(check) * case.steps / short.steps
+    if expected > effort.patience:
+        row.status = f"left out: one call would take about {expected:.0f} s"
+        return checked, None
+    work = check if short == case else engine.build(case)
+    assert work is not None
+    row.warm_up = row.first_call if work is check else _timed(work)
+    return checked, work
+
+
+def _repeat(running: list[tuple[Row, Work]], effort: Effort) -> None:
+    """A B C A B C …, so that a drift of the machine hits all engines alike."""
+    for _ in range(effort.repetitions):
+        for row, work in running:
+            if _wants_more(row.times, effort):
+                row.times.append(_timed(work))
+
+
+def _wants_more(times: list[float], effort: Effort) -> bool:
+    if sum(times) < effort.budget:
+        return True
+    return len(times) < effort.least and max(times) < effort.budget
+
+
+def _timed(work: Work) -> float:
+    gc.collect()
+    start = perf_counter()
+    work()
+    return perf_counter() - start
+
+
+def relative(value: np.ndarray, reference: np.ndarray, name: str) -> float:
+    """The largest difference, relative to the largest magnitude of a series and to each entry of a gradient."""
+    if value.shape != reference.shape:
+        return float("inf")
+    difference, size = np.abs(value - reference.astype(np.float64)), np.abs(reference)
+    worst = np.max(difference / np.maximum(size, 1e-30) if name == "gradient" else difference / np.max(size))
+    return float(worst) if np.isfinite(worst) else float("inf")
+
+
+def as_json(case: Case, rows: Sequence[Row]) -> dict[str, Any]:
+    """A case and its rows, every repetition included."""
+    return {"case": asdict(case), "rows": [asdict(row) | {"median": row.median} for row in rows]}

@@ -1,0 +1,61 @@
+"""The machine: pin the process to some threads before anything numerical is imported, and say what ran where."""
+
+import os
+import platform
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ("torchmass", "torch", "numpy", "jax", "jaxlib", "brainmass", "brainstate")
+
+
+def pin(threads: int) -> None:
+    """Give every engine `threads` threads; call it before torch, numpy and jax are imported."""
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
+        os.environ[name] = str(threads)
+    os.environ["XLA_FLAGS"] = f"--xla_cpu_multi_thread_eigen={str(threads > 1).lower()}"
+    os.environ["JAX_PLATFORMS"] = "cpu"
+    os.environ["TORCHINDUCTOR_FORCE_DISABLE_CACHES"] = "1"  # a first call compiles, also the second time one looks
+    if hasattr(os, "sched_setaffinity"):  # XLA sizes its pool by the cores it may use
+        allowed = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, allowed[-threads:])
+
+
+def describe(threads: int) -> dict[str, Any]:
+    """Date, processor, load and versions."""
+    return {
+        "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "cpu": _cpu(),
+        "cores": os.cpu_count(),
+        "threads": threads,
+        "load": [round(load, 2) for load in os.getloadavg()] if hasattr(os, "getloadavg") else None,
+        "system": f"{platform.system()} {platform.machine()}",
+        "versions": {"python": platform.python_version()} | {name: _version(name) for name in PACKAGES},
+    }
+
+
+def sentence(machine: dict[str, Any]) -> str:
+    """The description on one line, for the head of a table."""
+    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items() if version)
+    load = "unknown" if machine["load"] is None else machine["load"][0]
+    return (
+        f"{machine['date']}; {machine['cpu']}, {machine['cores']} cores, {machine['threads']} thread(s) used, "
+        f"load {load} at the start; {versions}."
+    )
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _cpu() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or "unknown processor"

@@ -1,0 +1,72 @@
+"""How long does the time loop take? torchmass, JAX, brainmass and hand-written C on the same work, in float32."""
+
+import argparse
+import json
+import warnings
+from dataclasses import replace
+from pathlib import Path
+
+import machine
+
+QUICK_STEPS = 100  # as many as are checked, so that nothing is compiled twice
+
+
+def arguments() -> argparse.Namespace:
+    """What the command line says."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--threads", type=int, default=1, help="threads (and cores) for every engine")
+    parser.add_argument(
+        "--quick", action="store_true", help=f"{QUICK_STEPS} steps, one run each, without torch.compile"
+    )
+    parser.add_argument("--only", default="", help="only the cases whose title contains this")
+    parser.add_argument("--repetitions", type=int, default=15, help="counted runs per engine at most")
+    parser.add_argument("--budget", type=float, default=15.0, help="seconds per engine and case")
+    results = Path(__file__).parent / "results"
+    parser.add_argument("--json", type=Path, default=results / "time_loop.json", help="where every run is written")
+    return parser.parse_args()
+
+
+def main(options: argparse.Namespace) -> None:
+    """Measure, print markdown, write JSON."""
+    # what follows imports numpy, torch and jax, which read the pinning once
+    import torch
+    from cases import CASES
+    from harness import Effort, as_json, measure
+    from report import summary, table
+
+    warnings.filterwarnings("ignore", message="dynamo_pgo force disabled")  # machine.pin did
+    torch.set_num_threads(options.threads)
+    described = machine.describe(options.threads)
+    engines, effort = _engines(options.quick), Effort(options.repetitions, options.budget)
+    cases = [case for case in CASES if options.only in case.title]
+    if options.quick:
+        effort = replace(effort, repetitions=1)
+        cases = [
+            replace(c, steps=QUICK_STEPS, sigma=0.0, title=f"{c.title} (quick: {QUICK_STEPS} steps)") for c in cases
+        ]
+    measured = []
+    for case in cases:
+        torch._dynamo.reset()  # a case pays for its own compilation
+        rows = measure(case, engines, effort)
+        measured.append((case, rows))
+        print(table(case, rows), flush=True)
+    print(f"{machine.sentence(described)}\n\nMedian, in brackets the first call.\n\n{summary(measured)}", flush=True)
+    options.json.parent.mkdir(parents=True, exist_ok=True)
+    written = {"machine": described, "cases": [as_json(case, rows) for case, rows in measured]}
+    options.json.write_text(json.dumps(written, indent=1, ensure_ascii=False) + "\n")
+
+
+def _engines(quick: bool) -> list:
+    import limit
+    import with_brainmass
+    import with_jax
+    import with_torch
+
+    torch_engines = with_torch.engines(compiled=not quick)
+    return [*torch_engines, *with_jax.engines(), *with_brainmass.engines(), *limit.engines()]
+
+
+if __name__ == "__main__":
+    chosen = arguments()
+    machine.pin(chosen.threads)
+    main(chosen)

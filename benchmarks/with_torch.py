@@ -1,0 +1,90 @@
+"""torchmass on its backends, and a bare torch loop of the same formulas."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from cases import DT, GAIN, MODELS, Arrays, Case
+from formulas import FIELDS, OUTPUTS, heun
+from harness import Engine, LeftOutError, Work
+
+import torchmass as tm
+
+
+def simulator(case: Case, backend: str) -> tm.Simulator:
+    """The case as a user of torchmass writes it."""
+    starts: dict[str, Any] = {f"init_{name}": value for name, value in case.start().items()}
+    if case.network:
+        starts["noise_x"] = tm.WhiteNoise(case.sigma)
+    model = MODELS[case.model](in_size=case.nodes, **starts)
+    if case.gradient:
+        model.free(*case.parameters())
+    system = tm.Network(model, conn=case.weights(), coupling="diffusive", k=GAIN) if case.network else model
+    return tm.Simulator(system, dt=DT, backend=backend)
+
+
+def build(backend: str, case: Case) -> Work:
+    """Forward, or forward and gradient."""
+    sim = simulator(case, backend)
+    options: dict[str, Any] = {"monitors": ["output"], "seed": 0 if case.network else None}
+    if case.drive().any():
+        options["inputs"] = torch.from_numpy(case.drive()).expand(case.steps, -1)
+    if case.gradient:
+        return _gradient(sim, case, options)
+
+    def forward() -> Arrays:
+        with torch.no_grad():
+            return {"output": sim.run(case.steps * DT, **options)["output"].numpy()}
+
+    return forward
+
+
+def _gradient(sim: tm.Simulator, case: Case, options: dict[str, Any]) -> Work:
+    names, model = list(case.parameters()), sim.model
+    assert isinstance(model, tm.NeuralMass)
+    raw = [getattr(model.raw, name) for name in names]
+    # a free value lives in an unconstrained one; undo that for the comparison with engines that have no bounds
+    slopes = torch.stack([torch.autograd.grad(model.value(n), r)[0] for n, r in zip(names, raw, strict=True)]).numpy()
+
+    def both() -> Arrays:
+        series = sim.run(case.steps * DT, **options)["output"]
+        gradient = torch.autograd.grad(series.square().mean(), raw)
+        return {"output": series.detach().numpy(), "gradient": torch.stack(gradient).numpy() / slopes}
+
+    return both
+
+
+def bare(case: Case) -> Work | None:
+    """What the eager loop could cost at least: the formulas in a Python loop, without a library around them."""
+    if case.network or case.gradient:
+        return None
+    p: dict[str, Any] = {name: torch.tensor(value) for name, value in case.parameters().items()}
+    u, start = torch.from_numpy(case.drive()), tuple(torch.from_numpy(value) for value in case.start().values())
+    field = lambda s: FIELDS[case.model](s, u, p, torch.sigmoid)
+
+    def loop() -> Arrays:
+        s, rows = start, []
+        with torch.no_grad():
+            for _ in range(case.steps):
+                s = heun(field, s, DT)
+                rows.append(OUTPUTS[case.model](s))
+        return {"output": np.asarray(torch.stack(rows))}
+
+    return loop
+
+
+def engines(compiled: bool) -> list[Engine]:
+    """The reference first."""
+    torch.set_default_dtype(torch.float32)
+    left_out: Callable[[Case], Work] = _left_out
+    return [
+        Engine("torchmass eager", partial(build, "eager")),
+        Engine("torchmass compile", partial(build, "compile") if compiled else left_out),
+        Engine("bare torch loop", bare),
+    ]
+
+
+def _left_out(case: Case) -> Work:
+    raise LeftOutError("left out: --quick does not compile")
