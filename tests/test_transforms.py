@@ -97,3 +97,15 @@ def test_a_node_lives_inside_any_module():
     torch.testing.assert_close(compiled, model(features))
     compiled.sum().backward()
     assert all(bool(parameter.grad.abs().sum() > 0) for parameter in model.parameters())
+
+
+@pytest.mark.slow
+def test_compile_around_a_run_never_unrolls_it():
+    sim = tm.Simulator(tm.HopfStep(2).free("a"), dt=0.1)
+    loss = lambda u: sim.run(20.0, inputs=2 * u)["x"].square().mean()
+    drive = 0.01 * torch.randn(200, 2)
+    torch.compiler.reset()
+    compiled = torch.compile(loss)(drive)  # 200 unrolled steps would compile for an hour
+    torch.testing.assert_close(compiled, loss(drive), rtol=1e-12, atol=0)
+    with pytest.raises(Exception, match="not unrolled into a graph"):
+        torch.compile(loss, fullgraph=True)(drive)
