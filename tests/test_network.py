@@ -64,8 +64,10 @@ def test_free_looks_in_the_coupling_then_in_the_node():
     net = tm.Network(tm.HopfStep(3), WEIGHTS, k=0.5)
     assert net.free("a", "k", "weights") is net
     assert set(dict(net.named_parameters())) == {"node.raw.a", "coupling.raw.k", "coupling.raw.weights"}
-    net.free(w=(0.0, 1.0)).fix("w", "weights")
+    net.free(w=(0.0, 1.0)).fix("w", "weights").assign(k=2.0, beta=3.0)
     assert torch.equal(net.coupling.weights, WEIGHTS)
+    torch.testing.assert_close(net.coupling.k, torch.tensor(2.0))
+    assert float(net.node.beta) == 3.0
 
 
 def test_an_ambiguous_name_raises():

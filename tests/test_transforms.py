@@ -107,5 +107,6 @@ def test_compile_around_a_run_never_unrolls_it():
     torch.compiler.reset()
     compiled = torch.compile(loss)(drive)  # 200 unrolled steps would compile for an hour
     torch.testing.assert_close(compiled, loss(drive), rtol=1e-12, atol=0)
+    torch.compiler.reset()
     with pytest.raises(Exception, match="not unrolled into a graph"):
         torch.compile(loss, fullgraph=True)(drive)

@@ -1,6 +1,8 @@
 """torchmass: differentiable neural-mass models in PyTorch. Times are ms, weights are [to, from], noise is per √ms."""
 
+from torchmass import datasets as datasets
 from torchmass import models as models
+from torchmass import objectives as objectives
 from torchmass import viz as viz
 from torchmass.accuracy import DtCheck as DtCheck
 from torchmass.bounds import NONNEGATIVE as NONNEGATIVE

@@ -42,7 +42,7 @@ class DtCheck:
         name = max(self.differences, key=lambda key: self.differences[key])
         noise = ", without its noise" if self.noise_off else ""
         verdict = "is small enough" if self.ok else "is too large"
-        advice = "" if self.ok else f" Try dt={self.suggestion:g} ms and check again."
+        advice = "" if self.ok else f" Try dt={self.suggestion:g} ms or a method of higher order, and check again."
         return (
             f"dt={self.dt:g} ms {verdict}: over {self.duration:g} ms{noise}, {name} differs from a run at dt/2 by "
             f"{100 * self.worst:.2g} % of its largest value (allowed: {100 * self.tolerance:g} %).{advice}"

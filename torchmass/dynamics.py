@@ -29,13 +29,9 @@ class Link:
     def __call__(self, x: Values) -> Tensor:
         """What arrives at every node, (*b, N)."""
         signal = x[self.source]
-        sums = tuple(self._sum(channel) for channel in self.send(signal, self.p))
-        return self.receive(signal, sums, self.p)
-
-    def _sum(self, channel: Tensor) -> Tensor:
-        if self.weights.ndim == 2:
-            return channel @ self.weights.mT
-        return (channel.unsqueeze(-2) @ self.weights.mT).squeeze(-2)
+        channels = torch.broadcast_tensors(*self.send(signal, self.p))
+        sums = torch.stack(channels, -2) @ self.weights.mT  # (*b, channels, N), one matrix product for all
+        return self.receive(signal, sums.unbind(-2), self.p)
 
 
 @dataclass(frozen=True)

@@ -97,13 +97,19 @@ class Network(System):
             self._owner(name).fix(name)
         return self
 
+    def assign(self, **values: Any) -> Self:
+        """Give values of the coupling or of the nodes new values; returns self."""
+        for name, value in values.items():
+            self._owner(name).assign(**{name: value})
+        return self
+
     def _owner(self, name: str) -> Coupling | NeuralMass:
         owners = [owner for owner in (self.coupling, self.node) if name in owner.declarations]
         if not owners:
             refuse("Network", "parameter", name, [*self.coupling.declarations, *self.node.declarations])
         if len(owners) == 2:
             raise ValueError(
-                f"{name!r} is a parameter of both the coupling and the node: free it on net.coupling or net.node."
+                f"{name!r} is a parameter of both the coupling and the node: name it on net.coupling or net.node."
             )
         return owners[0]
 

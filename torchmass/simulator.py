@@ -106,7 +106,8 @@ class Simulator(nn.Module):
         """Whether dt is small enough: compares a run with one at dt/2, without noise; prints as a sentence.
 
         `tolerance` is the largest difference allowed, relative to the largest magnitude of each state. The inputs of
-        both runs are held over the same steps. Raises `ValueError` for an adaptive method, which has no step to check.
+        both runs are held over the same steps. Without noise a node at rest stays there: check a fitted model again.
+        Raises `ValueError` for an adaptive method, which has no step to check.
         """
         if self.method not in INTEGRATORS:
             raise ValueError(f"{self.method!r} chooses its own steps; tighten rtol and atol instead.")

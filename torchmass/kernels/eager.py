@@ -13,6 +13,8 @@ from torchmass.kernels.plan import Plan
 
 def run(plan: Plan, advance: Callable[..., Values] = step) -> tuple[dict[str, Tensor], Values]:
     """The recorded rows of every monitor, (T, *b, …), and the state in which the run ends."""
+    if torch.compiler.is_compiling():  # torch.compile falls back to this very loop, and says so under fullgraph=True
+        raise RuntimeError("a run is not unrolled into a graph (10 steps take 17-60 s to compile); compile around it.")
     x, scheme, rows = plan.x0, INTEGRATORS[plan.method], plan.rows
     recorded: dict[str, list[Tensor]] = {name: [] for name in plan.monitors}
     watch_parameters(plan)

@@ -65,7 +65,7 @@ def _heat_map(
     ax = canvas(ax, width=4.8, height=4.0)
     low, high = limits
     image = ax.imshow(matrix, cmap=colours, vmin=low, vmax=high if low < high else low + 1, interpolation="nearest")
-    ax.figure.colorbar(image, ax=ax, label=what)
+    ax.figure.colorbar(image, ax=ax, label=what, fraction=0.046, pad=0.04)  # as tall as the matrix
     if names is not None:
         size = min(10.0, max(4.0, 240.0 / len(names)))  # points; 80 regions stay apart on a full page
         ax.set_xticks(range(len(names)), names, rotation=90, fontsize=size)

@@ -1,0 +1,91 @@
+"""Recording: a measured time series with its sampling interval and the names of its regions."""
+
+import csv
+import importlib
+import importlib.util
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Self
+
+import torch
+from torch import Tensor
+
+NUISANCE = ("WM", "Vent", "Brain")  # white matter, ventricles and whole brain, in raw scanner units: not regions
+
+
+@dataclass(frozen=True, eq=False)
+class Recording:
+    """A time series `data`, (T, N), one sample every `tr` ms, of the regions `labels`.
+
+    Raises `ValueError` when the shapes or the names do not fit each other, or when a sample is not finite.
+    """
+
+    data: Tensor
+    tr: float
+    labels: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if self.data.ndim != 2:
+            raise ValueError(f"data must be (T, N), time first, got shape {tuple(self.data.shape)}.")
+        if self.data.shape[1] != len(self.labels) or len(set(self.labels)) != len(self.labels):
+            raise ValueError(f"{self.data.shape[1]} regions need as many different labels, got {self.labels}.")
+        if not 0 < self.tr < float("inf"):
+            raise ValueError(f"tr must be > 0 ms and finite, got {self.tr}.")
+        if not bool(self.data.isfinite().all()):
+            sample, region = (~self.data.isfinite()).nonzero()[0].tolist()
+            raise ValueError(f"data must be finite; {self.labels[region]} is not at sample {sample}.")
+
+    @property
+    def ts(self) -> Tensor:
+        """The time of each sample, (T,), in ms from the first."""
+        return self.tr * torch.arange(len(self.data), dtype=torch.float64, device=self.data.device)
+
+    def halves(self) -> tuple[Self, Self]:
+        """The first and the second half, equally long; the middle sample of an odd number is left out."""
+        half = len(self.data) // 2
+        return replace(self, data=self.data[:half]), replace(self, data=self.data[len(self.data) - half :])
+
+    def standardised(self) -> Self:
+        """The same regions with mean 0 and standard deviation 1 (with T − 1); a constant one raises `ValueError`."""
+        deviation, mean = torch.std_mean(self.data, 0)
+        constant = [name for name, still in zip(self.labels, (self.data == self.data[0]).all(0), strict=True) if still]
+        if constant:
+            raise ValueError(f"a constant signal cannot be standardised: {', '.join(constant)}.")
+        return replace(self, data=(self.data - mean) / deviation)
+
+    def band_pass(self, low_hz: float, high_hz: float) -> Self:
+        """The part between two frequencies: a second-order Butterworth filter, run forward and backward, without phase.
+
+        Raises `ValueError` unless 0 < low < high < the Nyquist frequency.
+        """
+        nyquist = 500 / self.tr
+        if not 0 < low_hz < high_hz < nyquist:
+            raise ValueError(
+                f"a band needs 0 < low < high < {nyquist:g} Hz (tr={self.tr:g} ms), got {low_hz, high_hz}."
+            )
+        try:
+            signal = importlib.import_module("scipy.signal")
+        except ImportError as error:
+            raise ImportError("band_pass needs scipy: pip install 'torchmass[data]'.") from error
+        sections = signal.butter(2, (low_hz, high_hz), "bandpass", fs=1000 / self.tr, output="sos")
+        passed = signal.sosfiltfilt(sections, self.data.detach().cpu().double().numpy(), axis=0)
+        return replace(self, data=torch.as_tensor(passed.copy()).to(self.data))
+
+
+def nitime_fmri() -> Recording:
+    """Resting-state fMRI of 28 regions, 250 samples, one every 1890 ms, as the package nitime ships it.
+
+    Regions are named with L or R for the hemisphere, as in the file. Raises `ImportError` without nitime and
+    `FileNotFoundError` where it comes without the file.
+    """
+    package = importlib.util.find_spec("nitime")  # found, not imported: that would import all of its analyses
+    if package is None or not package.submodule_search_locations:
+        raise ImportError("this recording is part of the package nitime: pip install 'torchmass[data]'.")
+    path = Path(next(iter(package.submodule_search_locations))) / "data" / "fmri_timeseries.csv"
+    if not path.is_file():
+        raise FileNotFoundError(f"the installed nitime has no {path}; install it anew: pip install 'torchmass[data]'.")
+    with path.open(newline="") as file:
+        names, *rows = csv.reader(file)
+    kept = [i for i, name in enumerate(names) if name not in NUISANCE]
+    data = torch.tensor([[float(row[i]) for i in kept] for row in rows])
+    return Recording(data, tr=1890.0, labels=tuple(names[i] for i in kept))
