@@ -10,7 +10,7 @@ demo: .venv/.demo
 	$(BIN)/python examples/fit_resting_state.py
 
 test: .venv/.test
-	$(ONE_THREAD) $(BIN)/python -m pytest -n 2
+	$(ONE_THREAD) $(BIN)/python -m pytest -n 2 --dist worksteal
 
 lint: .venv/.test
 	$(BIN)/ruff check .

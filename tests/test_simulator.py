@@ -189,6 +189,11 @@ def test_check_dt_says_whether_the_step_is_small_enough():
     assert tm.Simulator(tm.HopfStep(1), dt=coarse.suggestion).check_dt(50.0).worst < coarse.worst / 4
 
 
+def test_check_dt_goes_on_from_where_a_run_ended():
+    sim = tm.Simulator(tm.HopfStep(1, noise_x=tm.WhiteNoise(0.1)), dt=0.1)
+    assert sim.check_dt(5.0, x0=sim.run(20.0, seed=1).state).ok
+
+
 def test_check_dt_holds_the_inputs_over_the_same_steps():
     sim = tm.Simulator(tm.LinearStep(gamma=-1.0), dt=0.1, method="exp_euler")
     assert sim.check_dt(2.0, inputs=lambda i, t: float(i % 2)).worst < 1e-12

@@ -112,7 +112,8 @@ class Simulator(nn.Module):
         if self.method not in INTEGRATORS:
             raise ValueError(f"{self.method!r} chooses its own steps; tighten rtol and atol instead.")
         with torch.no_grad():
-            plan = self._plan(self._steps("duration", duration), x0, 0, 0, inputs, None, None)
+            seed = None if isinstance(x0, RunState) else 0
+            plan = self._plan(self._steps("duration", duration), x0, seed, 0, inputs, None, None)
             quiet = replace(plan, dynamics=replace(plan.dynamics, drives=()))
             halved = tuple(u if u.shape[0] == 1 else u.repeat_interleave(2, 0) for u in quiet.inputs)
             fine = replace(quiet, dt=self.dt / 2, steps=2 * quiet.steps, transient=1, every=2, inputs=halved)
