@@ -52,7 +52,7 @@ WRONG_NAMES = {
 }
 
 WRONG_VALUES = {
-    "in_size 0": (lambda: tm.HopfStep(0), "whole number ≥ 1; got 0"),
+    "in_size 0": (lambda: tm.HopfStep(0), "HopfStep.in_size, the number of nodes, must be a whole number ≥ 1, got 0"),
     "in_size that is no number": (lambda: tm.HopfStep((2, 3)), "whole number"),
     "a parameter of a wrong shape": (
         lambda: hopf(a=torch.ones(2)),
@@ -104,9 +104,17 @@ WRONG_VALUES = {
     "a negative duration": (lambda: run(duration=-1.0), "duration must be ≥ 0 ms"),
     "a duration of 0": (lambda: run(duration=0.0), "must be longer than its transient"),
     "a transient longer than the run": (lambda: run(transient=2.0), "must be longer than its transient"),
-    "a sampling of 0": (lambda: run(sample_every=0), "whole number of steps ≥ 1"),
-    "a sampling that is no integer": (lambda: run(sample_every=1.5), "whole number of steps"),
-    "a seed out of range": (lambda: run(seed=-1), "whole number in"),
+    "a sampling of 0": (lambda: run(sample_every=0), "sample_every, in steps, must be a whole number ≥ 1, got 0"),
+    "a sampling that is no integer": (lambda: run(sample_every=1.5), "must be a whole number"),
+    "a negative seed": (lambda: run(seed=-1), "seed must be a whole number ≥ 0"),
+    "a seed out of range": (lambda: run(seed=2**64), "seed must be below"),
+    "a seed that is no integer": (lambda: run(seed=1.5), "seed must be a whole number"),
+    "a negative first simulation": (lambda: run(first_simulation=-1), "first_simulation must be a whole number ≥ 0"),
+    "a NaN start": (lambda: run(x0={"x": NAN}), r"x0\['x'\] must be finite, got nan"),
+    "a start beyond the bounds of a state": (
+        lambda: tm.Simulator(tm.MontbrioPazoRoxinStep(1), 0.1).run(1.0, x0={"r": -1.0}),
+        r"x0\['r'\] must be ≥ 0 Hz",
+    ),
     "a seed beside a state to continue": (
         lambda: (lambda sim: sim.run(1.0, x0=sim.run(1.0, seed=1).state, seed=2))(
             tm.Simulator(hopf(noise_x=tm.WhiteNoise(0.1)), 0.1)
@@ -161,6 +169,7 @@ WRONG_TYPES = {
     "a distribution for a parameter": (lambda: hopf(a=torch.distributions.Uniform(0, 1)), "got Uniform"),
     "a noise that is a number": (lambda: hopf(noise_x=0.1), "noise_x must be a WhiteNoise, got float"),
     "a monitor that is a bare string": (lambda: run(monitors="x"), r"monitors=\['x'\]"),
+    "a monitor that returns a number": (lambda: run(monitors=lambda s: 1.0), "must return a tensor, got float"),
     "a simulator of something else": (lambda: tm.Simulator(torch.nn.Linear(1, 1), 0.1), "got Linear"),
     "a network of something else": (lambda: tm.Network(torch.nn.Linear(1, 1), torch.ones(1, 1)), "got Linear"),
     "a network without weights": (lambda: tm.Network(hopf()), "needs conn="),

@@ -1,5 +1,9 @@
 """The contract every model of the catalogue keeps, without a test of its own."""
 
+import copy
+import inspect
+import pickle
+
 import pytest
 import torch
 from conftest import MODELS, random_inputs, random_state
@@ -104,6 +108,20 @@ def test_traces_to_a_flat_graph_of_known_operations(cls):
     graph = make_fx(lambda s, u, p: cls.derivative(cls.S(*s), cls.U(*u), cls.P(*p)))(tuple(s), tuple(u), tuple(p)).graph
     called = {node.target.overloadpacket.__name__ for node in graph.nodes if node.op == "call_function"}
     assert called <= EMITTED
+
+
+def test_says_its_keywords_to_completion_and_help(cls):
+    keywords = inspect.signature(cls).parameters
+    assert next(iter(keywords)) == "in_size"
+    assert {*cls.P._fields, *(f"init_{s}" for s in cls.S._fields), *(f"noise_{u}" for u in cls.U._fields)} < {*keywords}
+    cls(**{name: keyword.default for name, keyword in keywords.items()})
+
+
+def test_copies_and_pickles_with_what_is_free(cls):
+    node = cls(in_size=2).free(cls.P._fields[0])
+    for other in (copy.deepcopy(node), pickle.loads(pickle.dumps(node))):
+        assert [name for name, _ in other.named_parameters()] == [f"raw.{cls.P._fields[0]}"]
+        assert all(torch.equal(node.value(name), other.value(name)) for name in node.declarations)
 
 
 def test_starts_off_the_fixed_point(cls):

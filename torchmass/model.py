@@ -15,7 +15,7 @@ from torchmass.naming import refuse
 from torchmass.noise import WhiteNoise
 from torchmass.parametrised import Parametrised
 from torchmass.system import System
-from torchmass.values import as_value, check_shape
+from torchmass.values import as_value, check_shape, whole
 
 
 class NeuralMass(Parametrised, System):
@@ -34,6 +34,7 @@ class NeuralMass(Parametrised, System):
     use_case: ClassVar[str]
     S: ClassVar[Any]  # named tuples of states, inputs and parameters
     U: ClassVar[Any]
+    __signature__: ClassVar[inspect.Signature]
     state_declarations: ClassVar[Mapping[str, State]] = MappingProxyType({})
     input_declarations: ClassVar[Mapping[str, Input]] = MappingProxyType({})
 
@@ -53,15 +54,14 @@ class NeuralMass(Parametrised, System):
         super().__init_subclass__()
         cls.S = namedtuple(f"{cls.__name__}States", cls.state_declarations)
         cls.U = namedtuple(f"{cls.__name__}Inputs", cls.input_declarations)
-        cls.__doc__ = _documentation(cls)
+        cls.__doc__, cls.__signature__ = _documentation(cls), _signature(cls)
 
     @classmethod
     def _declare(cls) -> dict[str, Param]:
         return declared(cls, Param) | {p.name: p for p in (s.as_param() for s in cls.state_declarations.values())}
 
     def __init__(self, in_size: int = 1, **values: Any) -> None:
-        if isinstance(in_size, bool) or not isinstance(in_size, int) or in_size < 1:
-            raise ValueError(f"in_size is the number of nodes, a whole number ≥ 1; got {in_size!r}.")
+        in_size = whole(f"{self.label}.in_size, the number of nodes,", in_size)
         noise = {name: values.pop(name) for name in list(values) if name.startswith("noise_")}
         Parametrised.__init__(self, in_size, **values)
         self.noise = nn.ModuleDict()
@@ -118,6 +118,15 @@ class NeuralMass(Parametrised, System):
         """The number of nodes, the values that are not the default, what is free and what has noise."""
         noise = f", noise on {', '.join(self.noise)}" if len(self.noise) else ""
         return Parametrised.extra_repr(self) + noise
+
+
+def _signature(cls: type[NeuralMass]) -> inspect.Signature:
+    """The constructor's keywords, for `help` and for completion in a notebook."""
+    defaults = {name: declaration.default for name, declaration in cls.declarations.items()}
+    defaults |= {f"noise_{name}": None for name in (*cls.state_declarations, *cls.input_declarations)}
+    in_size = inspect.Parameter("in_size", inspect.Parameter.POSITIONAL_OR_KEYWORD, default=1)
+    keywords = [inspect.Parameter(k, inspect.Parameter.KEYWORD_ONLY, default=v) for k, v in defaults.items()]
+    return inspect.Signature([in_size, *keywords])
 
 
 def _documentation(cls: type[NeuralMass]) -> str:

@@ -18,6 +18,7 @@ from torchmass.naming import lookup, refuse
 from torchmass.result import Result, RunState
 from torchmass.start import batch_axes, origin, place
 from torchmass.system import System
+from torchmass.values import check_value, whole
 
 BACKENDS: Mapping[str, Callable[[Plan], tuple[dict[str, Tensor], Values]]] = {
     "eager": eager.run,
@@ -93,13 +94,12 @@ class Simulator(nn.Module):
         `.seed`. Simulation i of a batch draws as simulation `first_simulation + i`. Raises `NonFiniteError` when a
         state leaves the finite numbers, naming the step, unless `allow_nonfinite`.
         """
-        if isinstance(sample_every, bool) or not isinstance(sample_every, int) or sample_every < 1:
-            raise ValueError(f"sample_every must be a whole number of steps ≥ 1, got {sample_every!r}.")
+        every = whole("sample_every, in steps,", sample_every)
         steps, skipped = self._steps("duration", duration), self._steps("transient", transient)
         if steps < 1 or skipped >= steps:
             raise ValueError(f"the run ({duration} ms) must be longer than its transient ({transient} ms).")
         plan = self._plan(steps, x0, seed, first_simulation, inputs, batch_size, monitors)
-        plan = replace(plan, transient=skipped, every=sample_every)
+        plan = replace(plan, transient=skipped, every=every)
         return self._compute(plan, allow_nonfinite)
 
     def check_dt(self, duration: float, *, inputs: Any = None, x0: Any = None, tolerance: float = 0.01) -> DtCheck:
@@ -144,7 +144,7 @@ class Simulator(nn.Module):
         monitors: Any,
     ) -> Plan:
         model, dynamics = self.model, self.model.dynamics()
-        starts = model.starts() | model.checked_state(x0 or {})
+        starts = model.starts() | _given(model, x0)
         seed, first_step, first_simulation = origin(dynamics, starts, x0, seed, first_simulation, self.dt)
         laid_out = lay_out(model, inputs, first_step, steps, self.dt)
         shape = (*batch_axes(dynamics, starts, laid_out, batch_size), model.in_size)
@@ -181,3 +181,12 @@ class Simulator(nn.Module):
     def extra_repr(self) -> str:
         """Step, method and backend."""
         return f"dt={self.dt:g} ms, method={self.method!r}, backend={self.backend!r}"
+
+
+def _given(model: System, x0: Mapping[str, Any] | None) -> dict[str, Tensor]:
+    """The states that a run is told to start from, checked like `init_<state>` unless they continue a run."""
+    given = model.checked_state(x0 or {})
+    if not isinstance(x0, RunState):
+        for name, value in given.items():
+            check_value(f"x0[{name!r}]", value, model.states[name].as_param(), model.in_size)
+    return given

@@ -11,6 +11,7 @@ from torchmass.dynamics import Dynamics, batch_shape
 from torchmass.integrators import Values
 from torchmass.kernels.draws import uniforms
 from torchmass.result import RunState
+from torchmass.values import whole
 
 Starts = Mapping[str, Tensor | Distribution]
 
@@ -20,9 +21,7 @@ def batch_axes(dynamics: Dynamics, starts: Starts, inputs: Values, batch_size: i
     values = [start for start in starts.values() if isinstance(start, Tensor)] + [u[0] for u in inputs]
     if batch_size is None:
         return batch_shape(dynamics, *values)
-    if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
-        raise ValueError(f"batch_size is the number of simulations, a whole number ≥ 1; got {batch_size!r}.")
-    batch = batch_shape(dynamics, *values, torch.empty(batch_size, 1))
+    batch = batch_shape(dynamics, *values, torch.empty(whole("batch_size", batch_size), 1))
     if batch[-1] != batch_size:
         raise ValueError(
             f"batch_size={batch_size} does not fit the batch axes {batch} of parameters, start and inputs."
@@ -72,6 +71,6 @@ def origin(
     random = bool(dynamics.drives) or any(isinstance(start, Distribution) for start in starts.values())
     if seed is None and random:
         seed = int(torch.randint(0, 2**63 - 1, ()).item())
-    if seed is not None and not 0 <= seed < 2**64:
-        raise ValueError(f"seed must be a whole number in [0, 2⁶⁴), got {seed}.")
-    return seed, step, first
+    if seed is not None and whole("seed", seed, least=0) >= 2**64:
+        raise ValueError(f"seed must be below 2⁶⁴, got {seed}.")
+    return seed, step, whole("first_simulation", first, least=0)

@@ -1,5 +1,6 @@
 """Values from users: numbers, lists, arrays or tensors, turned into tensors and checked once."""
 
+from numbers import Integral
 from typing import Any
 
 import torch
@@ -50,6 +51,13 @@ def check_shape(label: str, value: Tensor, per: str, in_size: int) -> None:
         raise ValueError(
             f"{label} must be a number, (N,), (B, 1) or (B, N) with N={in_size}, got shape {tuple(value.shape)}."
         )
+
+
+def whole(label: str, value: Any, least: int = 1) -> int:
+    """`value` as an int; raises a `ValueError` unless it is a whole number and at least `least`."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < least:
+        raise ValueError(f"{label} must be a whole number ≥ {least}, got {value!r}.")
+    return int(value)
 
 
 def report(value: Tensor, wrong: Tensor) -> str:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from torchmass.integrators import Values
+from torchmass.kernels.finite import watch_parameters
 from torchmass.kernels.plan import Plan
 
 ADAPTIVE = ("dopri5", "dopri8", "bosh3", "fehlberg2", "adaptive_heun")
@@ -21,6 +22,7 @@ def run(plan: Plan, adjoint: bool, rtol: float | None, atol: float | None) -> tu
         raise ValueError(
             f"method {plan.method!r} is for models without noise; use 'heun' or 'euler', or drop the noise."
         )
+    watch_parameters(plan)
     start = torch.stack(plan.x0)  # (S, *b, N)
     relative, absolute = TOLERANCES[start.dtype]
     field = _Field(plan)

@@ -58,7 +58,11 @@ class Plan:
     def record(self, x: Values) -> dict[str, Tensor]:
         """What the monitors see in state `x`."""
         snapshot = Snapshot(zip(self.names, x, strict=True))
-        return {name: monitor(snapshot) for name, monitor in self.monitors.items()}
+        seen = {name: monitor(snapshot) for name, monitor in self.monitors.items()}
+        for name, value in seen.items():
+            if not isinstance(value, Tensor):
+                raise TypeError(f"the monitor {name!r} must return a tensor, got {type(value).__name__}.")
+        return seen
 
     def input_rows(self) -> Iterator[Values]:
         """The inputs of each step."""
