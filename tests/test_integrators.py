@@ -6,7 +6,9 @@ import pytest
 import torch
 
 import torchmass as tm
+from torchmass.dynamics import step
 from torchmass.exprel import exprel
+from torchmass.kernels.draws import normals
 
 
 def errors(make, method, steps, duration):
@@ -60,3 +62,23 @@ def test_exprel_has_the_right_first_and_second_derivatives_across_zero():
     z = torch.tensor([-3.0, -1e-2, -1e-5, 0.0, 1e-7, 5e-3, 1e-2, 2.0], requires_grad=True)
     assert torch.autograd.gradcheck(exprel, z)
     assert torch.autograd.gradgradcheck(exprel, z)
+
+
+@pytest.mark.parametrize("method", ["euler", "heun"])
+def test_the_strong_order_under_additive_noise_is_one(method):
+    """Paths of one Brownian motion, seen at steps of h, 2h and 4h, against the path at h/4."""
+    node = tm.HopfStep(1, a=0.2, w=0.5, init_x=0.3, noise_x=tm.WhiteNoise(0.2), noise_y=tm.WhiteNoise(0.1))
+    dynamics, h, steps = node.dynamics(), 0.02, 1024
+    z = normals(3, 0, steps, torch.arange(400), 1, 0), normals(3, 0, steps, torch.arange(400), 1, 1)
+    zero = (torch.zeros(()),) * 2
+
+    def end(merged: int) -> torch.Tensor:
+        x = tuple(value.expand(400, 1) for value in node.initial_state().values())
+        coarse = [noise.unflatten(0, (-1, merged)).sum(1) / math.sqrt(merged) for noise in z]
+        for pair in zip(*coarse, strict=True):
+            x = step(dynamics, tm.INTEGRATORS[method], x, zero, merged * h / 4, pair)
+        return torch.cat(x, -1)
+
+    exact = end(1)
+    errors = [float((end(merged) - exact).abs().mean()) for merged in (16, 32, 64)]
+    assert abs(math.log2(errors[2] / errors[0]) / 2 - 1) < 0.25

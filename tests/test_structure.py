@@ -64,6 +64,16 @@ def test_models_import_only_declarations():
         assert imports(path) <= {"bounds", "declare", "model", "exprel"}
 
 
+def test_no_source_is_large():
+    repository = ROOT.parent
+    folders = ("torchmass", "tests", "benchmarks", "examples", "docs")
+    sources = [
+        path for folder in folders for end in ("py", "md", "c") for path in (repository / folder).rglob(f"*.{end}")
+    ]
+    assert len(sources) > 50
+    assert [str(path) for path in sources if path.stat().st_size > 20_000] == []
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_files_and_functions_are_small(path):
     assert path.stat().st_size < 20_000
