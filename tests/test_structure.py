@@ -12,14 +12,24 @@ import torchmass as tm
 ROOT = Path(tm.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 LAYERS = [  # each may import only from layers above it
-    {"bounds", "naming", "exprel", "kernels.philox", "objectives", "viz", "datasets"},
-    {"declare", "kernels.draws", "integrators", "result"},
-    {"values"},
+    {
+        "bounds",
+        "naming",
+        "exprel",
+        "kernels.philox",
+        "kernels.operations",
+        "kernels.build",
+        "objectives",
+        "viz",
+        "datasets",
+    },
+    {"declare", "kernels.draws", "kernels.graph", "integrators", "result"},
+    {"values", "kernels.trace"},
     {"parametrised"},
     {"noise", "coupling", "dynamics"},
-    {"start", "kernels.plan"},
-    {"system", "kernels.finite"},
-    {"model", "kernels.eager", "kernels.adaptive"},
+    {"start", "kernels.plan", "kernels.step_graph"},
+    {"system", "kernels.finite", "kernels.cpp"},
+    {"model", "kernels.eager", "kernels.fused", "kernels.adaptive"},
     {"kernels.compiled", "models", "network", "inputs", "monitors", "accuracy"},
     {"catalogue", "simulator"},
 ]

@@ -3,7 +3,6 @@
 Every backend interprets a `Dynamics`; `step` below is its meaning.
 """
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -48,8 +47,8 @@ class Dynamics:
 
     derivative: Callable[[Any, Any, Any], tuple[Tensor, ...]]
     output: Callable[[Any, Any], Tensor]
-    S: Callable[..., Any]  # named tuple of the states
-    U: Callable[..., Any]  # named tuple of the inputs
+    S: Any  # named tuple of the states
+    U: Any  # named tuple of the inputs
     p: Any
     bounds: tuple[Bounds, ...]
     links: tuple[Link, ...] = ()
@@ -90,10 +89,10 @@ def step(
     dw: list[Tensor | None] = [None] * len(x)
     for drive, normal in zip(dynamics.drives, z, strict=True):
         if drive.source < len(x):
-            dw[drive.source] = drive.sigma * math.sqrt(dt) * normal
+            dw[drive.source] = drive.sigma * dt**0.5 * normal
         else:
             port = drive.source - len(x)
-            u[port] = u[port] + drive.sigma / math.sqrt(dt) * normal
+            u[port] = u[port] + drive.sigma / dt**0.5 * normal
     moved = scheme(lambda stage, _: dynamics.inputs(stage, u), dynamics.local, x, dt, tuple(dw))
     return tuple(bounds.clamp(value) for bounds, value in zip(dynamics.bounds, moved, strict=True))
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.overrides import handle_torch_function, has_torch_function
 
 from torchmass.exprel import exprel
 
@@ -54,6 +55,14 @@ def _advance(x: Values, dt: float, weights: tuple[float, ...], slopes: list[Valu
     return tuple(moved)
 
 
+def pull_back(field: Callable[..., Values], *x: Tensor) -> tuple[Values, Callable[[Values], Values]]:
+    """The value of `field` at `x`, and the map from cotangents of its values to cotangents of `x`."""
+    if has_torch_function(x):  # the tracer of the kernels answers in its own way
+        return handle_torch_function(pull_back, x, field, *x)
+    shape = torch.broadcast_shapes(*(value.shape for value in x))
+    return torch.func.vjp(field, *(value.expand(shape) for value in x))[:2]
+
+
 @dataclass(frozen=True)
 class ExponentialEuler:
     r"""\(x_k + dt\,\varphi(dt\,J_{kk})\,f_k\), \(\varphi(z) = (e^z - 1)/z\), \(J_{kk} = \partial f_k/\partial x_k\).
@@ -67,13 +76,11 @@ class ExponentialEuler:
     def __call__(self, inputs: InputsAt, local: Local, x: Values, dt: float, dw: Increments) -> Values:
         """One step of the scheme."""
         u = inputs(x, 0.0)
-        shape = torch.broadcast_shapes(*(value.shape for value in x))
-        field = lambda *states: local(states, u)
-        slope, pull_back = torch.func.vjp(field, *(value.expand(shape) for value in x))[:2]
+        slope, rows = pull_back(lambda *states: local(states, u), *x)
         moved = []
         for k, value in enumerate(x):
             # the field is elementwise over nodes, so this cotangent picks row k of every node's Jacobian
-            row = pull_back(tuple(torch.ones_like(f) if i == k else torch.zeros_like(f) for i, f in enumerate(slope)))
+            row = rows(tuple(torch.ones_like(f) if i == k else torch.zeros_like(f) for i, f in enumerate(slope)))
             increment = dw[k]
             push = dt * slope[k] if increment is None else dt * slope[k] + increment
             moved.append(value + exprel(dt * row[k]) * push)

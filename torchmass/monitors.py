@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from torchmass.dynamics import Dynamics
-from torchmass.kernels.plan import Monitor
+from torchmass.kernels.plan import Monitor, OutputMonitor, StateMonitor
 from torchmass.naming import refuse
 
 OUTPUT = "output"  # the series of a bare callable, and the name of the model's own output
@@ -28,7 +28,7 @@ def _one(monitor: Any, states: tuple[str, ...], dynamics: Dynamics) -> Monitor:
     if callable(monitor):
         return monitor
     if monitor in states:
-        return lambda snapshot: snapshot[monitor]
+        return StateMonitor(monitor)
     if monitor == OUTPUT:
-        return lambda snapshot: dynamics.output(dynamics.S(*snapshot.values()), dynamics.p)
+        return OutputMonitor(dynamics)
     refuse("the model", "state to monitor", monitor, [*states, OUTPUT])

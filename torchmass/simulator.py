@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torchmass.accuracy import DtCheck, relative_difference
 from torchmass.inputs import lay_out
 from torchmass.integrators import INTEGRATORS, Values
-from torchmass.kernels import adaptive, compiled, eager
+from torchmass.kernels import adaptive, compiled, eager, fused
 from torchmass.kernels.finite import refuse_nonfinite
 from torchmass.kernels.plan import Plan
 from torchmass.monitors import resolve
@@ -23,6 +23,7 @@ from torchmass.values import check_value, whole
 BACKENDS: Mapping[str, Callable[[Plan], tuple[dict[str, Tensor], Values]]] = {
     "eager": eager.run,
     "compile": compiled.run,
+    "fused": fused.run,
 }
 
 
@@ -32,7 +33,8 @@ class Simulator(nn.Module):
     `method` is one of `euler`, `heun`, `midpoint`, `rk4`, `exp_euler`, or an adaptive torchdiffeq solver such as
     `dopri5` for models without noise, whose accuracy is `rtol` and `atol` and whose gradient is the continuous
     adjoint with `adjoint=True`; then `dt` is only the grid on which inputs are held and rows recorded.
-    `backend` is `auto`, `eager` or `compile` (each step through `torch.compile`). Raises `ValueError` for an unknown
+    `backend` is `auto`, `eager`, `compile` (each step through `torch.compile`) or `fused` (the whole loop in one
+    generated kernel; uncoupled models on the CPU so far, with first derivatives). Raises `ValueError` for an unknown
     method or backend and for `dt ≤ 0`.
     """
 

@@ -28,6 +28,26 @@ Monitor = Callable[[Snapshot], Any]
 
 
 @dataclass(frozen=True)
+class StateMonitor:
+    """Sees one state."""
+
+    name: str
+
+    def __call__(self, snapshot: Snapshot) -> Tensor:
+        return snapshot[self.name]
+
+
+@dataclass(frozen=True)
+class OutputMonitor:
+    """Sees the output of the model, elementwise: a snapshot may hold whole series."""
+
+    dynamics: Dynamics
+
+    def __call__(self, snapshot: Snapshot) -> Tensor:
+        return self.dynamics.output(self.dynamics.S(*snapshot.values()), self.dynamics.p)
+
+
+@dataclass(frozen=True)
 class Plan:
     """One run: integrate `steps` steps of `dt` ms from `x0`, recording every `every`-th row after the transient."""
 
