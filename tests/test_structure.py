@@ -18,6 +18,7 @@ LAYERS = [  # each may import only from layers above it
         "exprel",
         "kernels.philox",
         "kernels.operations",
+        "kernels.loops",
         "kernels.build",
         "objectives",
         "viz",
@@ -29,8 +30,8 @@ LAYERS = [  # each may import only from layers above it
     {"noise", "coupling", "dynamics"},
     {"start", "kernels.plan", "kernels.step_graph"},
     {"system", "kernels.finite", "kernels.cpp"},
-    {"model", "kernels.eager", "kernels.fused", "kernels.adaptive"},
-    {"kernels.compiled", "models", "network", "inputs", "monitors", "accuracy"},
+    {"model", "kernels.eager", "kernels.autograd", "kernels.adaptive"},
+    {"kernels.compiled", "kernels.fused", "models", "network", "inputs", "monitors", "accuracy"},
     {"catalogue", "simulator"},
 ]
 

@@ -6,42 +6,50 @@ every loop is over whole vectors and no value depends on its place.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 
-from torchmass.kernels.graph import Graph, Node
+from torchmass.kernels.graph import Node
+from torchmass.kernels.loops import ADJOINT, FORWARD, HEAD, NORMALS
 from torchmass.kernels.operations import BOOLEAN, OPERATIONS
 from torchmass.kernels.step_graph import StepGraph
 
-HEAD = """#include <cstdint>
-#include "math.h"
-#include "philox.h"
-using T = {dtype};
-constexpr int L = {lanes};
-struct Run {{
-    int64_t lanes, padded, nodes, steps, first_step, first_simulation, transient, every;
-    uint64_t seed;
-    double dt;
-}};
-static inline int64_t row_of(const Run& r, int64_t t) {{
-    return t < r.transient || (t - r.transient) % r.every ? -1 : (t - r.transient) / r.every;
-}}
-"""
 
+class Block:
+    """The C++ of a list of nodes for one lane l; what does not change in time is computed once, into arrays."""
 
-def statements(graph: Graph, outputs: Sequence[Node], names: Mapping[str, str]) -> tuple[list[str], dict[Node, str]]:
-    """C++ statements that compute the outputs, and how each node is called."""
-    lines, called = [], {}
-    for node in graph.needed(outputs):
-        instruction = graph.instructions[node]
-        if instruction.name == "const":
-            called[node] = _literal(instruction.value)
-        elif instruction.name == "input":
-            called[node] = names[instruction.label]
+    def __init__(self, step: StepGraph, outputs: Sequence[Node], hoist: bool = True) -> None:
+        graph = step.graph
+        labels = [f"{kind}_{name}" for kind in "xg" for name in step.states] + [f"z_{source}" for source in step.drives]
+        labels += ["h", *(name for name in step.leaves if name.startswith("u_"))]
+        moving = graph.depends([graph.input(label) for label in labels])
+        names, self.called = _names(step), {}
+        self.once: list[str] = []  # statements before the time loop
+        self.arrays: list[str] = []
+        self.lines: list[str] = []  # statements within it
+        for node in graph.needed(outputs):
+            instruction = graph.instructions[node]
+            if instruction.name == "const":
+                self.called[node] = _literal(instruction.value)
+            elif instruction.name == "input":
+                self.called[node] = names[instruction.label]
+            else:
+                code = OPERATIONS[instruction.name].code.format(*(self.called[arg] for arg in instruction.args))
+                self._write(node, code, instruction.name in BOOLEAN, node in moving or not hoist)
+
+    def _write(self, node: Node, code: str, boolean: bool, moving: bool) -> None:
+        kind = "bool" if boolean else "T"
+        if moving:
+            self.called[node] = f"v{node}"
+            self.lines.append(f"const {kind} v{node} = {code};")
         else:
-            code = OPERATIONS[instruction.name].code.format(*(called[arg] for arg in instruction.args))
-            called[node] = f"v{node}"
-            lines.append(f"const {'bool' if instruction.name in BOOLEAN else 'T'} v{node} = {code};")
-    return lines, called
+            self.called[node] = f"c{node}[l]"
+            self.arrays.append(f"{kind} c{node}[L];")
+            self.once.append(f"c{node}[l] = {code};")
+
+    def before_time(self) -> list[str]:
+        """The declaration and the computation of what does not change in time."""
+        head = [*self.arrays, "#pragma omp simd", "for (int l = 0; l < L; ++l) {"]
+        return [*head, *("    " + line for line in self.once), "}"] if self.once else []
 
 
 def _literal(value: float) -> str:
@@ -50,15 +58,6 @@ def _literal(value: float) -> str:
     if math.isinf(value):
         return "tm::infinity<T>" if value > 0 else "-tm::infinity<T>"
     return f"T({value!r})"
-
-
-def _lines(lines: Iterable[str], depth: int) -> str:
-    return "\n".join("    " * depth + line for line in lines)
-
-
-def _each(template: str, names: Sequence[str], depth: int) -> str:
-    """The template for every name, with its place k."""
-    return _lines((template.format(k=k, name=name) for k, name in enumerate(names)), depth)
 
 
 def _prologue(step: StepGraph) -> list[str]:
@@ -102,62 +101,57 @@ def _names(step: StepGraph) -> dict[str, str]:
     """What the kernels call the inputs of the graph."""
     names = {f"x_{name}": f"x_{name}[l]" for name in step.states} | {name: f"{name}[l]" for name in step.leaves}
     names |= {f"z_{source}": f"z_{source}[now & 3][l]" for source in step.drives}
-    return names | {f"g_{name}": f"g_{name}[l]" for name in step.states} | {"dt": "dt"}
+    return names | {f"g_{name}": f"g_{name}[l]" for name in step.states} | {"dt": "dt", "h": "h[l]"}
 
 
-NORMALS = """
-static inline void normals(T z[4][L], const uint32_t* node, const uint32_t* simulation, int64_t block, uint32_t source,
-                           uint64_t seed) {
-    #pragma omp simd
-    for (int l = 0; l < L; ++l)
-        tm::normals4(z[0][l], z[1][l], z[2][l], z[3][l], node[l], simulation[l], uint32_t(block), source,
-                     uint32_t(seed), uint32_t(seed >> 32));
-}
-"""
+def _fill(template: str, **parts: list[str] | int) -> str:
+    """The template with every part in its place, a line each, at the depth of the place."""
+    for name, lines in parts.items():
+        if isinstance(lines, list):
+            mark = "{" + name + "}"
+            indent = template[: template.index(mark)].rpartition("\n")[2]
+            template = template.replace(mark, ("\n" + indent).join(lines).replace("{", "{{").replace("}", "}}"))
+    return template.format(**{name: value for name, value in parts.items() if isinstance(value, int)})
+
+
+def _each(template: str, names: Sequence[str]) -> list[str]:
+    """The template for every name, with its place k."""
+    return [template.format(k=k, name=name) for k, name in enumerate(names)]
 
 
 def forward_source(step: StepGraph) -> str:
-    """The function `forward`: states from x0 through all steps; rows recorded, the end, and the path if asked for."""
-    computed, called = statements(step.graph, step.after, _names(step))
-    states, count = step.states, len(step.states)
-    return f"""
-extern "C" void forward(const Run& r, const T* const* leaf, const int64_t* stride, const T* const* x0, T* const* out,
-                        T* const* end, T* path) {{
-    const T dt = T(r.dt);
-    for (int64_t b = 0; b < r.lanes; b += L) {{
-        const int live = r.lanes - b < L ? int(r.lanes - b) : L;
-        T {", ".join(f"x_{name}[L]" for name in states)};
-{_lines(_prologue(step), 2)}
-        for (int l = 0; l < L; ++l) {{
-            const int64_t lane = b + l < r.lanes ? b + l : r.lanes - 1;
-{_each("x_{name}[l] = x0[{k}][lane];", states, 3)}
-        }}
-        for (int64_t t = 0; t < r.steps; ++t) {{
-            if (path) for (int l = 0; l < L; ++l) {{
-                T* const here = path + t * {count} * r.padded + b + l;
-{_each("here[{k} * r.padded] = x_{name}[l];", states, 4)}
-            }}
-{_lines(_per_step(step), 3)}
-            #pragma omp simd
-            for (int l = 0; l < L; ++l) {{
-{_lines(computed, 4)}
-{_lines((f"x_{name}[l] = {called[node]};" for name, node in zip(states, step.after, strict=True)), 4)}
-            }}
-            const int64_t row = row_of(r, t);
-            if (row >= 0) {{
-                const int64_t here = row * r.lanes + b;
-{_each("if (out[{k}]) for (int l = 0; l < live; ++l) out[{k}][here + l] = x_{name}[l];", states, 4)}
-            }}
-        }}
-        for (int l = 0; l < live; ++l) {{
-{_each("end[{k}][b + l] = x_{name}[l];", states, 3)}
-        }}
-    }}
-}}
-"""
+    """The function `forward`: states from x0 through all steps; rows recorded, the end, and the path if asked for.
+
+    `out` has a place for each state and one for the model's output; what is null is not kept.
+    """
+    block, seen, states = Block(step, step.after), Block(step, [step.output], hoist=False), step.states
+    moved = [f"x_{name}[l] = {block.called[node]};" for name, node in zip(states, step.after, strict=True)]
+    return _fill(
+        FORWARD,
+        states=len(states),
+        declare_states=_each("T x_{name}[L];", states),
+        prologue=_prologue(step),
+        once=block.before_time(),
+        load_start=_each("x_{name}[l] = x0[{k}][lane];", states),
+        store_path=_each("here[{k} * r.padded] = x_{name}[l];", states),
+        each_step=_per_step(step),
+        step=[*block.lines, *moved],
+        store_states=_each("if (out[{k}]) put(out[{k}] + here, x_{name}, live);", states),
+        output=[*seen.lines, f"h[l] = {seen.called[step.output]};"],
+        store_end=_each("end[{k}][b + l] = x_{name}[l];", states),
+    )
 
 
 EACH_STEP = "if (each[{k}]) for (int l = 0; l < live; ++l) each[{k}][here + l] = sum_{name}[l], sum_{name}[l] = 0;"
+
+
+def _output_adjoint(step: StepGraph, wanted: Sequence[str]) -> list[str]:
+    """What the gradient of a recorded output adds to those of the states and leaves."""
+    states, leaves = step.output_adjoint(wanted)
+    block = Block(step, (*states, *leaves), hoist=False)
+    added = [f"g_{name}[l] += {block.called[node]};" for name, node in zip(step.states, states, strict=True)]
+    added += [f"sum_{name}[l] += double({block.called[node]});" for name, node in zip(wanted, leaves, strict=True)]
+    return [*block.lines, *added]
 
 
 def adjoint_source(step: StepGraph, wanted: Sequence[str]) -> str:
@@ -166,47 +160,26 @@ def adjoint_source(step: StepGraph, wanted: Sequence[str]) -> str:
     Gradients of leaves are summed over time per lane, in double; those of inputs that change in time are per step.
     """
     before, leaves = step.adjoint(wanted)
-    computed, called = statements(step.graph, (*before, *leaves), _names(step))
-    states, count = step.states, len(step.states)
-    return f"""
-extern "C" void adjoint(const Run& r, const T* const* leaf, const int64_t* stride, const T* path, const T* const* g_out,
-                        const T* const* g_end, T* const* g_x0, double* const* sums, T* const* each) {{
-    const T dt = T(r.dt);
-    for (int64_t b = 0; b < r.lanes; b += L) {{
-        const int live = r.lanes - b < L ? int(r.lanes - b) : L;
-        T {", ".join(f"x_{name}[L], g_{name}[L] = {{}}" for name in states)};
-{_each("double sum_{name}[L] = {{}};", wanted, 2)}
-{_lines(_prologue(step), 2)}
-        for (int l = 0; l < live; ++l) {{
-{_each("if (g_end[{k}]) g_{name}[l] = g_end[{k}][b + l];", states, 3)}
-        }}
-        for (int64_t t = r.steps - 1; t >= 0; --t) {{
-            const int64_t row = row_of(r, t);
-            if (row >= 0) {{
-                const int64_t here = row * r.lanes + b;
-{_each("if (g_out[{k}]) for (int l = 0; l < live; ++l) g_{name}[l] += g_out[{k}][here + l];", states, 4)}
-            }}
-            for (int l = 0; l < L; ++l) {{
-                const T* const here = path + t * {count} * r.padded + b + l;
-{_each("x_{name}[l] = here[{k} * r.padded];", states, 4)}
-            }}
-{_lines(_per_step(step), 3)}
-            #pragma omp simd
-            for (int l = 0; l < L; ++l) {{
-{_lines(computed, 4)}
-{_lines((f"sum_{n}[l] += double({called[node]});" for n, node in zip(wanted, leaves, strict=True)), 4)}
-{_lines((f"g_{name}[l] = {called[node]};" for name, node in zip(states, before, strict=True)), 4)}
-            }}
-            const int64_t here = t * r.lanes + b;
-{_each(EACH_STEP, wanted, 3)}
-        }}
-        for (int l = 0; l < live; ++l) {{
-{_each("g_x0[{k}][b + l] = g_{name}[l];", states, 3)}
-{_each("if (!each[{k}]) sums[{k}][b + l] = sum_{name}[l];", wanted, 3)}
-        }}
-    }}
-}}
-"""
+    block, states = Block(step, (*before, *leaves)), step.states
+    found = [f"sum_{n}[l] += double({block.called[node]});" for n, node in zip(wanted, leaves, strict=True)]
+    found += [f"g_{name}[l] = {block.called[node]};" for name, node in zip(states, before, strict=True)]
+    return _fill(
+        ADJOINT,
+        states=len(states),
+        declare_states=_each("T x_{name}[L] = {{}}, g_{name}[L] = {{}};", states),
+        declare_sums=_each("double sum_{name}[L] = {{}};", wanted),
+        prologue=_prologue(step),
+        once=block.before_time(),
+        load_end=_each("x_{name}[l] = end[{k}][b + l];\nif (g_end[{k}]) g_{name}[l] = g_end[{k}][b + l];", states),
+        add_rows=_each("if (g_out[{k}]) add(g_{name}, g_out[{k}] + here, live);", states),
+        output=_output_adjoint(step, wanted),
+        load_path=_each("x_{name}[l] = here[{k} * r.padded];", states),
+        each_step=_per_step(step),
+        step=[*block.lines, *found],
+        store_each=_each(EACH_STEP, wanted),
+        store_gradients=_each("g_x0[{k}][b + l] = g_{name}[l];", states)
+        + _each("if (!each[{k}]) sums[{k}][b + l] = sum_{name}[l];", wanted),
+    )
 
 
 def source(step: StepGraph, dtype: str, lanes: int, wanted: Sequence[str] | None) -> str:

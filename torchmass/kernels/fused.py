@@ -1,180 +1,57 @@
 """A run in one call of a generated kernel, with the exact discrete adjoint as its gradient."""
 
-import ctypes
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cache
-from typing import Any
-
 import torch
 from torch import Tensor
 
 from torchmass.integrators import Values
-from torchmass.kernels import build, cpp
+from torchmass.kernels.autograd import LANES, Call, FusedRun
 from torchmass.kernels.finite import watch_parameters
-from torchmass.kernels.plan import OutputMonitor, Plan, Snapshot, StateMonitor
-from torchmass.kernels.step_graph import StepGraph, StepKind, trace_step
-
-LANES = {torch.float32: ("float", 32), torch.float64: ("double", 16)}
-
-
-class _RunStruct(ctypes.Structure):
-    _fields_ = [
-        *((name, ctypes.c_int64) for name in ("lanes", "padded", "nodes", "steps", "first_step", "first_simulation")),
-        *((name, ctypes.c_int64) for name in ("transient", "every")),
-        ("seed", ctypes.c_uint64),
-        ("dt", ctypes.c_double),
-    ]
-
-
-@dataclass(frozen=True)
-class Call:
-    """One call of a kernel: what it runs, in what shape."""
-
-    plan: Plan
-    step: StepGraph
-    recorded: tuple[str, ...]  # the states that are kept
-    wanted: tuple[int, ...] | None  # the leaves whose gradient is wanted; None without any gradient
-
-    @property
-    def shape(self) -> torch.Size:
-        """(*b, N)."""
-        return self.plan.x0[0].shape
-
-    def run(self) -> _RunStruct:
-        """The numbers of the run, as the kernel takes them."""
-        plan, lanes, block = self.plan, self.shape.numel(), LANES[self.plan.x0[0].dtype][1]
-        padded = -(-lanes // block) * block
-        numbers = (lanes, padded, self.shape[-1], plan.steps, plan.first_step, plan.first_simulation)
-        return _RunStruct(*numbers, plan.transient, plan.every, plan.seed or 0, plan.dt)
-
-    def library(self) -> ctypes.CDLL:
-        """The kernel, built or from the cache."""
-        return _library(self.step, self.plan.x0[0].dtype, self.wanted)
-
-
-@cache
-def _library(step: StepGraph, dtype: torch.dtype, wanted: tuple[int, ...] | None) -> ctypes.CDLL:
-    names = None if wanted is None else tuple(step.leaves[i] for i in wanted)
-    return build.load(cpp.source(step, *LANES[dtype], names))
+from torchmass.kernels.plan import Monitor, OutputMonitor, Plan, Snapshot, StateMonitor
+from torchmass.kernels.step_graph import StepKind, trace_step
+from torchmass.kernels.trace import TraceError
 
 
 def run(plan: Plan) -> tuple[dict[str, Tensor], Values]:
     """As `eager.run`, in one kernel. Raises `TraceError` where the model or the run cannot be fused."""
+    _refuse_elsewhere(plan.x0[0])
     step = trace_step(StepKind.of(plan.dynamics, plan.method))
-    direct = all(isinstance(monitor, StateMonitor) for monitor in plan.monitors.values())
-    seen = {monitor.name for monitor in plan.monitors.values() if isinstance(monitor, StateMonitor)}
-    recorded = tuple(name for name in plan.names if not direct or name in seen)
+    kept = _kept(plan)
     watch_parameters(plan)
     leaves = (*plan.dynamics.p, *(drive.sigma for drive in plan.dynamics.drives), *plan.inputs)
     wanted = None
     if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (*plan.x0, *leaves)):
         wanted = tuple(i for i, leaf in enumerate(leaves) if leaf.requires_grad)
-    found = _Run.apply(Call(plan, step, recorded, wanted), *plan.x0, *leaves)
-    series = dict(zip(recorded, found, strict=False))
-    return _monitored(plan, series), tuple(found[len(recorded) : len(recorded) + len(plan.names)])
+    found = FusedRun.apply(Call(plan, step, kept, wanted), *plan.x0, *leaves)
+    series = dict(zip(kept, found, strict=False))
+    ends = tuple(found[len(kept) : len(kept) + len(plan.names)])
+    return {name: _seen(plan, monitor, series) for name, monitor in plan.monitors.items()}, ends
 
 
-def _monitored(plan: Plan, series: dict[str, Tensor]) -> dict[str, Tensor]:
-    """What each monitor sees of the recorded states."""
-    found = {}
-    for name, monitor in plan.monitors.items():
-        if isinstance(monitor, (StateMonitor, OutputMonitor)):
-            found[name] = monitor(Snapshot(series))
+def _refuse_elsewhere(like: Tensor) -> None:
+    if torch.compiler.is_compiling():
+        raise RuntimeError("a fused run is one call of a kernel; torch.compile goes around it.")
+    if like.device.type != "cpu" or like.dtype not in LANES:
+        raise TraceError(f"it is {like.dtype} on {like.device}; kernels are for float32 and float64 on the CPU so far.")
+
+
+def _kept(plan: Plan) -> tuple[int, ...]:
+    """What the kernel must record; all states where a monitor is a function of the user's."""
+    places, count = {name: k for k, name in enumerate(plan.names)}, len(plan.names)
+    kept: set[int] = set()
+    for monitor in plan.monitors.values():
+        if isinstance(monitor, StateMonitor):
+            kept.add(places[monitor.name])
         else:
-            rows = (Snapshot(zip(series, row, strict=True)) for row in zip(*series.values(), strict=True))
-            found[name] = torch.stack([monitor(row) for row in rows])
-    return found
+            kept |= {count} if isinstance(monitor, OutputMonitor) else set(range(count))
+    return tuple(sorted(kept))
 
 
-class _Run(torch.autograd.Function):
-    @staticmethod
-    def forward(call: Call, *tensors: Tensor) -> tuple[Tensor, ...]:
-        plan, count = call.plan, len(call.plan.names)
-        x0, like = [value.contiguous() for value in tensors[:count]], tensors[0]
-        leaf, stride, kept = _leaves(call, tensors[count:])
-        rows = [torch.empty(len(plan.rows), *call.shape, dtype=like.dtype) for _ in call.recorded]
-        out = [dict(zip(call.recorded, rows, strict=True)).get(name) for name in plan.names]
-        end = [torch.empty(call.shape, dtype=like.dtype) for _ in plan.names]
-        size = 0 if call.wanted is None else plan.steps * count * call.run().padded
-        path = torch.empty(size, dtype=like.dtype)
-        pointers = (
-            leaf,
-            stride,
-            _pointers(x0),
-            _pointers(out),
-            _pointers(end),
-            ctypes.c_void_p(path.data_ptr() if size else None),
-        )
-        call.library().forward(ctypes.byref(call.run()), *pointers)
-        del kept
-        return (*rows, *end, path)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
-        ctx.call, tensors = inputs[0], inputs[1:]
-        ctx.save_for_backward(*tensors[len(ctx.call.plan.names) :], output[-1])
-        ctx.mark_non_differentiable(output[-1])
-        ctx.set_materialize_grads(False)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Any) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
-        if torch.is_grad_enabled():  # create_graph=True, which torch.func.grad sets too
-            raise RuntimeError("the fused adjoint has no derivative of its own: use backend='eager' for create_graph.")
-        call, (*leaves, path) = ctx.call, ctx.saved_tensors
-        plan, count, shape = call.plan, len(call.plan.names), call.shape
-        given = [None if g is None else g.contiguous() for g in gradients]
-        rows = dict(zip(call.recorded, given, strict=False))
-        g_out, g_end = [rows.get(name) for name in plan.names], given[len(call.recorded) : len(call.recorded) + count]
-        g_x0 = [torch.empty(shape, dtype=path.dtype) for _ in plan.names]
-        timed = [_timed(leaves[i], i, call) for i in call.wanted]
-        sums = [torch.zeros(shape, dtype=torch.float64) for _ in timed]
-        each = [torch.empty(plan.steps, *shape, dtype=path.dtype) if t else None for t in timed]
-        leaf, stride, kept = _leaves(call, leaves)
-        pointers = (
-            ctypes.c_void_p(path.data_ptr()),
-            _pointers(g_out),
-            _pointers(g_end),
-            _pointers(g_x0),
-            _pointers(sums),
-            _pointers(each),
-        )
-        call.library().adjoint(ctypes.byref(call.run()), leaf, stride, *pointers)
-        del kept
-        found: list[Tensor | None] = [None] * len(leaves)
-        for i, total, steps in zip(call.wanted, sums, each, strict=True):
-            found[i] = (
-                (total if steps is None else steps)
-                .sum_to_size(_padded(leaves[i], i, call))
-                .reshape_as(leaves[i])
-                .to(path.dtype)
-            )
-        return (None, *g_x0, *found)
-
-
-def _timed(leaf: Tensor, i: int, call: Call) -> bool:
-    return call.step.leaves[i].startswith("u_") and leaf.shape[0] > 1
-
-
-def _padded(leaf: Tensor, i: int, call: Call) -> tuple[int, ...]:
-    """The shape of a leaf with the axes of the run that it lacks as ones."""
-    if not call.step.leaves[i].startswith("u_"):
-        return (1,) * (len(call.shape) - leaf.ndim) + tuple(leaf.shape)
-    inner = (1,) * (len(call.shape) + 1 - leaf.ndim) + tuple(leaf.shape[1:])
-    return (leaf.shape[0], *inner) if leaf.shape[0] > 1 else inner
-
-
-def _leaves(call: Call, leaves: Sequence[Tensor]) -> tuple[Any, Any, list[Tensor]]:
-    """Where each leaf lies and how far apart its steps, simulations and nodes are; nothing is expanded in memory."""
-    views, strides = [], []
-    for i, leaf in enumerate(leaves):
-        axes = leaf if call.step.leaves[i].startswith("u_") else leaf.unsqueeze(0)
-        inner = axes.reshape(axes.shape[0], *(1,) * (len(call.shape) + 1 - axes.ndim), *axes.shape[1:])
-        view = inner.expand(-1, *call.shape).reshape(axes.shape[0], -1, call.shape[-1])
-        views.append(view)
-        strides += [view.stride(0) if view.shape[0] > 1 else 0, view.stride(1), view.stride(2)]
-    return _pointers(views), (ctypes.c_int64 * max(1, len(strides)))(*strides), views
-
-
-def _pointers(tensors: Sequence[Tensor | None]) -> Any:
-    return (ctypes.c_void_p * max(1, len(tensors)))(*(None if t is None else t.data_ptr() for t in tensors))
+def _seen(plan: Plan, monitor: Monitor, series: dict[int, Tensor]) -> Tensor:
+    """The series of one monitor."""
+    if isinstance(monitor, OutputMonitor):
+        return series[len(plan.names)]
+    if isinstance(monitor, StateMonitor):
+        return series[plan.names.index(monitor.name)]
+    states = [series[k] for k in range(len(plan.names))]
+    rows = (Snapshot(zip(plan.names, row, strict=True)) for row in zip(*states, strict=True))
+    return torch.stack([plan.seen(monitor, row) for row in rows])

@@ -78,11 +78,15 @@ class Plan:
     def record(self, x: Values) -> dict[str, Tensor]:
         """What the monitors see in state `x`."""
         snapshot = Snapshot(zip(self.names, x, strict=True))
-        seen = {name: monitor(snapshot) for name, monitor in self.monitors.items()}
-        for name, value in seen.items():
-            if not isinstance(value, Tensor):
-                raise TypeError(f"the monitor {name!r} must return a tensor, got {type(value).__name__}.")
-        return seen
+        return {name: self.seen(monitor, snapshot) for name, monitor in self.monitors.items()}
+
+    @staticmethod
+    def seen(monitor: Monitor, snapshot: Snapshot) -> Tensor:
+        """What one monitor sees, which must be a tensor."""
+        value = monitor(snapshot)
+        if not isinstance(value, Tensor):
+            raise TypeError(f"a monitor must return a tensor, got {type(value).__name__}.")
+        return value
 
     def input_rows(self) -> Iterator[Values]:
         """The inputs of each step."""

@@ -21,6 +21,7 @@ class StepGraph:
     leaves: tuple[str, ...]  # p_<parameter>, s_<source>, u_<input>
     drives: tuple[int, ...]  # sources of the noise z_<source>
     after: tuple[Node, ...]
+    output: Node  # of the states and parameters, wherever they are read
 
     def adjoint(self, wanted: Sequence[str]) -> tuple[tuple[Node, ...], tuple[Node, ...]]:
         """The gradients of the states before the step, and of the leaves wanted, given g_<state> after it."""
@@ -28,6 +29,15 @@ class StepGraph:
         sources = [scalar(label) for label in (*(f"x_{name}" for name in self.states), *wanted)]
         outputs = [Scalar(self.graph, node) for node in self.after]
         gradients = backward(outputs, [scalar(f"g_{name}") for name in self.states], sources)
+        return self._split(gradients)
+
+    def output_adjoint(self, wanted: Sequence[str]) -> tuple[tuple[Node, ...], tuple[Node, ...]]:
+        """The gradients of the states, and of the leaves wanted, that a gradient h of the output gives."""
+        scalar = partial(read, self.graph)
+        sources = [scalar(label) for label in (*(f"x_{name}" for name in self.states), *wanted)]
+        return self._split(backward([Scalar(self.graph, self.output)], [scalar("h")], sources))
+
+    def _split(self, gradients: Sequence[Any]) -> tuple[tuple[Node, ...], tuple[Node, ...]]:
         nodes = tuple(gradient.node for gradient in gradients)
         return nodes[: len(self.states)], nodes[len(self.states) :]
 
@@ -37,6 +47,7 @@ class StepKind:
     """All that the maths of a step depends on: never sizes, values, dt or seeds."""
 
     derivative: Any
+    output: Any
     S: Any
     U: Any
     P: Any
@@ -50,7 +61,8 @@ class StepKind:
         if dynamics.links:
             raise TraceError("it is coupled, and coupled networks are not fused yet.")
         drives = tuple(drive.source for drive in dynamics.drives)
-        return cls(dynamics.derivative, dynamics.S, dynamics.U, type(dynamics.p), dynamics.bounds, drives, method)
+        maths = (dynamics.derivative, dynamics.output, dynamics.S, dynamics.U, type(dynamics.p))
+        return cls(*maths, dynamics.bounds, drives, method)
 
 
 @cache
@@ -62,7 +74,7 @@ def trace_step(kind: StepKind) -> StepGraph:
     strengths, ports = [f"s_{source}" for source in kind.drives], [f"u_{name}" for name in kind.U._fields]
     dynamics = Dynamics(
         derivative=kind.derivative,
-        output=kind.derivative,
+        output=kind.output,
         S=kind.S,
         U=kind.U,
         p=kind.P(*map(scalar, parameters)),
@@ -72,5 +84,6 @@ def trace_step(kind: StepKind) -> StepGraph:
     x, u = tuple(scalar(f"x_{name}") for name in states), [scalar(name) for name in ports]
     z = [scalar(f"z_{source}") for source in kind.drives]
     after: Any = step(dynamics, INTEGRATORS[kind.method], x, u, scalar("dt"), z)
+    output: Any = dynamics.output(kind.S(*x), dynamics.p)
     leaves = (*parameters, *strengths, *ports)
-    return StepGraph(graph, states, leaves, kind.drives, tuple(scalar.node for scalar in after))
+    return StepGraph(graph, states, leaves, kind.drives, tuple(scalar.node for scalar in after), output.node)
