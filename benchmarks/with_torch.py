@@ -41,6 +41,13 @@ def build(backend: str, case: Case) -> Work:
     return forward
 
 
+def fused(case: Case) -> Work:
+    """The whole loop in one kernel, where it is offered."""
+    if case.network:
+        raise LeftOutError("left out: networks are not fused yet")
+    return build("fused", case)
+
+
 def _gradient(sim: tm.Simulator, case: Case, options: dict[str, Any]) -> Work:
     names, model = list(case.parameters()), sim.model
     assert isinstance(model, tm.NeuralMass)
@@ -81,6 +88,7 @@ def engines(compiled: bool) -> list[Engine]:
     left_out: Callable[[Case], Work] = _left_out
     return [
         Engine("torchmass eager", partial(build, "eager")),
+        Engine("torchmass fused", fused),
         Engine("torchmass compile", partial(build, "compile") if compiled else left_out),
         Engine("bare torch loop", bare),
     ]

@@ -1,9 +1,15 @@
 """Every test runs in float64 and from the same seed of torch's default generator."""
 
+import os
+from pathlib import Path
+
 import pytest
 import torch
 
 import torchmass as tm
+
+# kernels built by the tests stay in the checkout, out of the user's cache
+os.environ.setdefault("TORCHMASS_CACHE", str(Path(__file__).parents[1] / ".pytest_cache" / "kernels"))
 
 MODELS = [info.cls for info in tm.list_models()]
 

@@ -110,6 +110,7 @@ WRONG_VALUES = {
     "a seed out of range": (lambda: run(seed=2**64), "seed must be below"),
     "a seed that is no integer": (lambda: run(seed=1.5), "seed must be a whole number"),
     "a negative first simulation": (lambda: run(first_simulation=-1), "first_simulation must be a whole number ≥ 0"),
+    "a first simulation out of range": (lambda: run(first_simulation=2**32), "first_simulation must be below"),
     "a NaN start": (lambda: run(x0={"x": NAN}), r"x0\['x'\] must be finite, got nan"),
     "a start beyond the bounds of a state": (
         lambda: tm.Simulator(tm.MontbrioPazoRoxinStep(1), 0.1).run(1.0, x0={"r": -1.0}),
@@ -160,6 +161,11 @@ WRONG_VALUES = {
     ),
     "an adaptive option of a fixed method": (lambda: simulator(adjoint=True), "adaptive methods such as 'dopri5'"),
     "an adaptive method compiled": (lambda: simulator(method="dopri5", backend="compile"), "runs in torchdiffeq"),
+    "an adaptive method fused": (lambda: simulator(method="dopri5", backend="fused"), "'fused' is for fixed steps"),
+    "a fused network": (
+        lambda: tm.Simulator(network(), 0.1, backend="fused").run(1.0),
+        "cannot be fused: it is coupled.*Use backend='eager'",
+    ),
     "check_dt of an adaptive method": (lambda: simulator(method="dopri5").check_dt(1.0), "tighten rtol"),
     "a monitor called ts": (lambda: run(monitors={"ts": "x"}), "'ts' is the name of the times"),
 }

@@ -105,10 +105,18 @@ def test_a_second_derivative_and_a_jvp_raise_and_are_not_silently_wrong():
         torch.func.jvp(loss, (a.detach(),), (torch.tensor(1.0),))
 
 
-def test_a_network_and_a_branching_model_are_refused_with_the_reason():
-    network = tm.Network(tm.HopfStep(2), torch.ones(2, 2))
-    with pytest.raises(TraceError, match="coupled networks are not fused yet"):
-        tm.Simulator(network, 0.1, backend="fused").run(1.0)
+def test_a_model_that_branches_on_a_value_is_refused_with_the_reason():
+    class Branching(tm.NeuralMass):
+        x = tm.State(0.1, "", "Activity.")
+        a = tm.Param(1.0, "", "Rate.")
+        x_inp = tm.Input("", "Input.", port=True)
+
+        @staticmethod
+        def derivative(s, u, p):
+            return (-p.a * s.x + u.x_inp if s.x > 0 else -s.x,)
+
+    with pytest.raises(TraceError, match=r"cannot be fused: it branches on a value.*torch\.where.*backend='eager'"):
+        tm.Simulator(Branching(1), 0.1, backend="fused").run(1.0)
 
 
 def test_the_gradient_that_is_not_finite_names_the_parameter():

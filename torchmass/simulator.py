@@ -61,8 +61,8 @@ class Simulator(nn.Module):
             lookup("torchmass", "backend", backend, BACKENDS)
         if method in INTEGRATORS and (adjoint or rtol or atol):
             raise ValueError(f"adjoint, rtol and atol are for adaptive methods such as 'dopri5', not {method!r}.")
-        if method in adaptive.METHODS and backend == "compile":
-            raise ValueError(f"backend='compile' is for fixed steps; {method!r} runs in torchdiffeq.")
+        if method in adaptive.METHODS and backend in ("compile", "fused"):
+            raise ValueError(f"backend={backend!r} is for fixed steps; {method!r} runs in torchdiffeq.")
         self.model, self.dt, self.method, self.backend = model, float(dt), method, backend
         self.adjoint, self.rtol, self.atol = adjoint, rtol, atol
 

@@ -73,4 +73,6 @@ def origin(
         seed = int(torch.randint(0, 2**63 - 1, ()).item())
     if seed is not None and whole("seed", seed, least=0) >= 2**64:
         raise ValueError(f"seed must be below 2⁶⁴, got {seed}.")
-    return seed, step, whole("first_simulation", first, least=0)
+    if whole("first_simulation", first, least=0) >= 2**32:
+        raise ValueError(f"first_simulation must be below 2³², got {first}.")
+    return seed, step, first

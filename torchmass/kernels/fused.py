@@ -13,8 +13,11 @@ from torchmass.kernels.trace import TraceError
 
 def run(plan: Plan) -> tuple[dict[str, Tensor], Values]:
     """As `eager.run`, in one kernel. Raises `TraceError` where the model or the run cannot be fused."""
-    _refuse_elsewhere(plan.x0[0])
-    step = trace_step(StepKind.of(plan.dynamics, plan.method))
+    try:
+        _refuse_elsewhere(plan.x0[0])
+        step = trace_step(StepKind.of(plan.dynamics, plan.method))
+    except TraceError as error:
+        raise TraceError(f"the model cannot be fused: {error} Use backend='eager'.") from error
     kept = _kept(plan)
     watch_parameters(plan)
     leaves = (*plan.dynamics.p, *(drive.sigma for drive in plan.dynamics.drives), *plan.inputs)

@@ -11,7 +11,7 @@ from torchmass.kernels.graph import Graph, Node
 from torchmass.kernels.operations import OPERATIONS
 
 
-class TraceError(Exception):
+class TraceError(ValueError):
     """The maths does something a kernel cannot: an unknown operation, or a branch on a value."""
 
 
