@@ -21,7 +21,7 @@ from torchmass.viz import plot_functional_connectivity, plot_timeseries
 
 DT = 630.0  # ms, three steps of a fourth-order method per TR
 TRANSIENT = 20  # TRs, 38 s: seven times 1/|a| at the start of the fit
-ROWS = ("loss, first half", "FC correlation, first half (fitted)", "FC correlation, second half (unseen)")
+ROWS = ("loss, first half", "FC correlation, first half (fitted)", "FC correlation, second half (not fitted)")
 SHOWN = ["LThal", "LPCC", "LPrec"]  # regions whose time series are drawn
 
 

@@ -36,7 +36,7 @@ def test_the_resting_state_fit_prints_its_table_and_draws_its_figures(tmp_path):
     for row in (
         "loss, first half",
         r"FC correlation, first half \(fitted\)",
-        r"FC correlation, second half \(unseen\)",
+        r"FC correlation, second half \(not fitted\)",
     ):
         assert re.search(rf"^{row}\s+{NUMBER}\s+{NUMBER}$", run.stdout, re.MULTILINE), run.stdout
     loss = re.search(rf"^loss, first half\s+{NUMBER}\s+{NUMBER}$", run.stdout, re.MULTILINE)
