@@ -42,7 +42,10 @@ class Coupling(Parametrised):
 
 
 class DiffusiveCoupling(Coupling):
-    r"""\(u_i = k \sum_j w_{ij}\,(x_j - x_i)\)."""
+    r"""\(u_i = k \sum_j w_{ij}\,(x_j - x_i)\), for signals and inputs `(*b, N)`.
+
+    Source: the difference coupling of The Virtual Brain, Sanz-Leon et al. 2015, doi:10.1016/j.neuroimage.2015.01.002.
+    """
 
     @staticmethod
     def send(x: Tensor, p: Any) -> tuple[Tensor, ...]:
@@ -57,7 +60,10 @@ class DiffusiveCoupling(Coupling):
 
 
 class AdditiveCoupling(Coupling):
-    r"""\(u_i = k \sum_j w_{ij}\,x_j\)."""
+    r"""\(u_i = k \sum_j w_{ij}\,x_j\), for signals and inputs `(*b, N)`.
+
+    Source: the linear coupling of The Virtual Brain, Sanz-Leon et al. 2015, doi:10.1016/j.neuroimage.2015.01.002.
+    """
 
     @staticmethod
     def send(x: Tensor, p: Any) -> tuple[Tensor, ...]:

@@ -71,8 +71,12 @@ def watch_parameters(plan: Plan) -> None:
                 value.register_hook(partial(_check_parameter, name))
 
 
+def _broken(gradient: Tensor | None) -> bool:
+    return gradient is not None and is_nonfinite(gradient)  # None where the loss does not depend on the value
+
+
 def _check_state(plan: Plan, i: int, name: str, gradient: Tensor | None) -> None:
-    if gradient is not None and is_nonfinite(gradient):  # None: nothing depends on this state
+    if _broken(gradient):
         free = ", ".join(name for name, value in plan.dynamics.parameters() if value.requires_grad) or "the start"
         cause = (
             "the loss or its own gradient is not finite"
@@ -85,5 +89,5 @@ def _check_state(plan: Plan, i: int, name: str, gradient: Tensor | None) -> None
 
 
 def _check_parameter(name: str, gradient: Tensor | None) -> None:
-    if gradient is not None and is_nonfinite(gradient):  # None: nothing depends on this state
+    if _broken(gradient):
         raise NonFiniteError(f"the gradient of the loss with respect to {name} is not finite.")

@@ -39,7 +39,7 @@ class StateMonitor:
 
 @dataclass(frozen=True)
 class OutputMonitor:
-    """Sees the output of the model, elementwise: a snapshot may hold whole series."""
+    """Sees the output of the model."""
 
     dynamics: Dynamics
 

@@ -25,19 +25,20 @@ class StepGraph:
 
     def adjoint(self, wanted: Sequence[str]) -> tuple[tuple[Node, ...], tuple[Node, ...]]:
         """The gradients of the states before the step, and of the leaves wanted, given g_<state> after it."""
-        scalar = partial(read, self.graph)
-        sources = [scalar(label) for label in (*(f"x_{name}" for name in self.states), *wanted)]
-        outputs = [Scalar(self.graph, node) for node in self.after]
-        gradients = backward(outputs, [scalar(f"g_{name}") for name in self.states], sources)
-        return self._split(gradients)
+        return self._gradients(self.after, [f"g_{name}" for name in self.states], wanted)
 
     def output_adjoint(self, wanted: Sequence[str]) -> tuple[tuple[Node, ...], tuple[Node, ...]]:
         """The gradients of the states, and of the leaves wanted, that a gradient h of the output gives."""
+        return self._gradients([self.output], ["h"], wanted)
+
+    def _gradients(
+        self, outputs: Sequence[Node], given: Sequence[str], wanted: Sequence[str]
+    ) -> tuple[tuple[Node, ...], tuple[Node, ...]]:
         scalar = partial(read, self.graph)
         sources = [scalar(label) for label in (*(f"x_{name}" for name in self.states), *wanted)]
-        return self._split(backward([Scalar(self.graph, self.output)], [scalar("h")], sources))
-
-    def _split(self, gradients: Sequence[Any]) -> tuple[tuple[Node, ...], tuple[Node, ...]]:
+        gradients = backward(
+            [Scalar(self.graph, node) for node in outputs], [scalar(label) for label in given], sources
+        )
         nodes = tuple(gradient.node for gradient in gradients)
         return nodes[: len(self.states)], nodes[len(self.states) :]
 
@@ -86,4 +87,4 @@ def trace_step(kind: StepKind) -> StepGraph:
     after: Any = step(dynamics, INTEGRATORS[kind.method], x, u, scalar("dt"), z)
     output: Any = dynamics.output(kind.S(*x), dynamics.p)
     leaves = (*parameters, *strengths, *ports)
-    return StepGraph(graph, states, leaves, kind.drives, tuple(scalar.node for scalar in after), output.node)
+    return StepGraph(graph, states, leaves, kind.drives, tuple(value.node for value in after), output.node)
