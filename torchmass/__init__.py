@@ -27,6 +27,7 @@ from torchmass.models import MontbrioPazoRoxinStep as MontbrioPazoRoxinStep
 from torchmass.models import WilsonCowanStep as WilsonCowanStep
 from torchmass.naming import UnknownNameError as UnknownNameError
 from torchmass.network import Network as Network
+from torchmass.noise import OUProcess as OUProcess
 from torchmass.noise import WhiteNoise as WhiteNoise
 from torchmass.result import Result as Result
 from torchmass.result import RunState as RunState

@@ -16,7 +16,7 @@ def lay_out(system: System, inputs: Any, first: int, steps: int, dt: float) -> t
 
     `inputs` is None, a number, a tensor with time leading, a callable `f(i, t)`, or a dict of these by input.
     """
-    given: dict[str, Any] = dict.fromkeys(system.inputs, 0.0)
+    given: dict[str, Any] = {}
     if isinstance(inputs, Mapping):
         for name, value in inputs.items():
             lookup(system.label, "input", name, system.inputs)
@@ -25,7 +25,8 @@ def lay_out(system: System, inputs: Any, first: int, steps: int, dt: float) -> t
         given |= _columns(system, _sample(inputs, first, steps, dt))
     elif inputs is not None:
         given[_port(system)] = inputs
-    return tuple(_over_time(f"input {name}", value, system, steps) for name, value in given.items())
+    none = system.like.new_zeros(1, 1)
+    return tuple(_over_time(f"input {n}", given[n], system, steps) if n in given else none for n in system.inputs)
 
 
 def _port(system: System) -> str:

@@ -3,7 +3,8 @@
 A scheme sees the field as two functions. `inputs(x, c)` gives the inputs at the stage that lies a
 fraction `c` into the step; it holds what couples nodes. `local(x, u)` gives the derivatives, elementwise
 over nodes. Additive noise is an increment `dw` spread evenly over the step, so that the stages of a
-scheme see their share of it: Euler–Maruyama, the stochastic Heun method, and so on.
+scheme see their share of it: Euler–Maruyama, the stochastic Heun method, and so on. Noise that depends on the
+state is a rate, `diffusion(x)`, seen at every stage and added to its derivatives.
 """
 
 from collections.abc import Callable, Mapping
@@ -21,7 +22,8 @@ Values = tuple[Tensor, ...]  # one tensor per state
 Increments = tuple[Tensor | None, ...]  # the noise increment of each state over one step
 InputsAt = Callable[[Values, float], Any]
 Local = Callable[[Values, Any], Values]
-Scheme = Callable[[InputsAt, Local, Values, float, Increments], Values]
+Diffusion = Callable[[Values], Increments]  # the noise of each state at a stage, per ms
+Scheme = Callable[[InputsAt, Local, Values, float, Increments, Diffusion | None], Values]
 
 
 @dataclass(frozen=True)
@@ -32,13 +34,28 @@ class Tableau:
     b: tuple[float, ...]
     order: int
 
-    def __call__(self, inputs: InputsAt, local: Local, x: Values, dt: float, dw: Increments) -> Values:
+    def __call__(
+        self,
+        inputs: InputsAt,
+        local: Local,
+        x: Values,
+        dt: float,
+        dw: Increments,
+        diffusion: Diffusion | None = None,
+    ) -> Values:
         """One step of the scheme."""
         slopes: list[Values] = []
         for row in self.a:
             stage = _advance(x, dt, row, slopes, dw)
-            slopes.append(local(stage, inputs(stage, sum(row))))
+            slopes.append(_diffused(local(stage, inputs(stage, sum(row))), diffusion, stage))
         return _advance(x, dt, self.b, slopes, dw)
+
+
+def _diffused(slope: Values, diffusion: Diffusion | None, x: Values) -> Values:
+    """The derivatives at stage `x`, with the noise that depends on it."""
+    if diffusion is None:
+        return slope
+    return tuple(f if noise is None else f + noise for f, noise in zip(slope, diffusion(x), strict=True))
 
 
 def _advance(x: Values, dt: float, weights: tuple[float, ...], slopes: list[Values], dw: Increments) -> Values:
@@ -73,16 +90,24 @@ class ExponentialEuler:
 
     order: int = 1
 
-    def __call__(self, inputs: InputsAt, local: Local, x: Values, dt: float, dw: Increments) -> Values:
+    def __call__(
+        self,
+        inputs: InputsAt,
+        local: Local,
+        x: Values,
+        dt: float,
+        dw: Increments,
+        diffusion: Diffusion | None = None,
+    ) -> Values:
         """One step of the scheme."""
         u = inputs(x, 0.0)
         slope, rows = pull_back(lambda *states: local(states, u), *x)
-        moved = []
+        pushed, moved = _diffused(slope, diffusion, x), []
         for k, value in enumerate(x):
             # the field is elementwise over nodes, so this cotangent picks row k of every node's Jacobian
             row = rows(tuple(torch.ones_like(f) if i == k else torch.zeros_like(f) for i, f in enumerate(slope)))
             increment = dw[k]
-            push = dt * slope[k] if increment is None else dt * slope[k] + increment
+            push = dt * pushed[k] if increment is None else dt * pushed[k] + increment
             moved.append(value + exprel(dt * row[k]) * push)
         return tuple(moved)
 

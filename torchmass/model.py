@@ -7,12 +7,12 @@ from types import MappingProxyType
 from typing import Any, ClassVar
 
 from torch import Tensor, nn
-from torch.distributions import Distribution
+from torch.distributions import Distribution, Normal
 
 from torchmass.declare import Input, Param, State, declared, table
-from torchmass.dynamics import Drive, Dynamics
+from torchmass.dynamics import Drive, Dynamics, OUDrive, WhiteDrive
 from torchmass.naming import refuse
-from torchmass.noise import WhiteNoise
+from torchmass.noise import Noise, OUProcess, WhiteNoise
 from torchmass.parametrised import Parametrised
 from torchmass.system import System
 from torchmass.values import as_value, check_shape, whole
@@ -27,7 +27,8 @@ class NeuralMass(Parametrised, System):
 
     The constructor takes `in_size` (number of nodes N), a value for any parameter (a number, `(N,)`, `(B, 1)` or
     `(B, N)`), `init_<state>` for a start (a value or a `torch.distributions` object) and `noise_<state>` or
-    `noise_<input>` (a `WhiteNoise`). Raises `TypeError` for an unknown name, `ValueError` for a wrong value.
+    `noise_<input>` (a `WhiteNoise` or an `OUProcess`). Raises `TypeError` for an unknown name, `ValueError` for a
+    wrong value.
     """
 
     category: ClassVar[str]
@@ -74,16 +75,46 @@ class NeuralMass(Parametrised, System):
             refuse(self.label, "state or input for", f"noise_{driven}", [f"noise_{name}" for name in sources])
         if process is None:
             return
-        if not isinstance(process, WhiteNoise):
-            raise TypeError(f"{self.label}.noise_{driven} must be a WhiteNoise, got {type(process).__name__}.")
-        label = f"{self.label}.noise_{driven}.sigma"
-        check_shape(label, as_value(label, process.sigma, self.like), "node", self.in_size)
+        label = f"{self.label}.noise_{driven}"
+        if not isinstance(process, Noise):
+            kind = type(process).__name__
+            raise TypeError(f"{label} must be a WhiteNoise, got {kind}; or an OUProcess, for coloured noise.")
+        for name, value in process.values()._asdict().items():
+            check_shape(f"{label}.{name}", as_value(f"{label}.{name}", value, self.like), "node", self.in_size)
+        if isinstance(process, WhiteNoise) and process.g is not None:
+            self._check_g(label, driven, process.g)
         self.noise[driven] = process
+
+    def _check_g(self, label: str, driven: str, g: Any) -> None:
+        if driven in self.input_declarations:
+            raise ValueError(
+                f"{label} has g=, but an input is held over the step, so its noise cannot depend on the state at every "
+                f"stage; put it on one of the states: {', '.join(f'noise_{name}' for name in self.state_declarations)}."
+            )
+        s = self.S(*(self.value(f"init_{name}") for name in self.state_declarations))
+        try:
+            g(s)
+        except AttributeError as error:
+            raise TypeError(f"{label}: g is a function of the states ({', '.join(s._fields)}); {error}.") from error
+
+    def _processes(self) -> list[tuple[int, str, Noise]]:
+        """What is driven and by which process, in the order of the states and inputs."""
+        noise = {name: process for name, process in self.noise.items() if isinstance(process, Noise)}
+        sources = [*self.state_declarations, *self.input_declarations]
+        return [(i, name, noise[name]) for i, name in enumerate(sources) if name in noise]
 
     @property
     def states(self) -> Mapping[str, State]:
-        """The declared states, in order."""
-        return self.state_declarations
+        """The declared states in order, then every Ornstein–Uhlenbeck process, as `noise_<what it drives>`."""
+        driven = [name for _, name, process in self._processes() if isinstance(process, OUProcess)]
+        return {**self.state_declarations, **{f"noise_{name}": self._process_state(name) for name in driven}}
+
+    def _process_state(self, driven: str) -> State:
+        known = self.input_declarations.get(driven)
+        doc = f"Ornstein–Uhlenbeck process on {driven}, in its unit{'' if known else ' per ms'}."
+        state = State(0.0, known.unit if known else "", doc)
+        state.__set_name__(type(self), f"noise_{driven}")
+        return state
 
     @property
     def params(self) -> Mapping[str, Param]:
@@ -96,23 +127,35 @@ class NeuralMass(Parametrised, System):
         return self.input_declarations
 
     def starts(self) -> dict[str, Tensor | Distribution]:
-        """The start of every state, as given to the constructor."""
-        return {name: self._drawn.get(f"init_{name}", self.value(f"init_{name}")) for name in self.states}
+        """The start of every state as given to the constructor; of noise with a memory, its stationary distribution."""
+        own = {name: self._drawn.get(f"init_{name}", self.value(f"init_{name}")) for name in self.state_declarations}
+        return own | {
+            f"noise_{name}": Normal(0.0, process.sigma, validate_args=False)  # σ may be 0
+            for _, name, process in self._processes()
+            if isinstance(process, OUProcess)
+        }
 
     def dynamics(self) -> Dynamics:
         """The equations with the present values of the parameters."""
-        noise = {name: process for name, process in self.noise.items() if isinstance(process, WhiteNoise)}
         return Dynamics(
             derivative=self.derivative,
             output=self.output,
-            S=self.S,
+            States=self.S,
             U=self.U,
             p=self.values(),
-            bounds=tuple(state.bounds for state in self.states.values()),
-            drives=tuple(
-                Drive(i, noise[name].sigma) for i, name in enumerate([*self.states, *self.inputs]) if name in noise
-            ),
+            bounds=tuple(state.bounds for state in self.state_declarations.values()),
+            drives=self._drives(),
         )
+
+    def _drives(self) -> tuple[Drive, ...]:
+        drives, place = [], len(self.state_declarations)
+        for source, _, process in self._processes():
+            if isinstance(process, OUProcess):
+                drives.append(OUDrive(source, process.sigma, process.tau, place))
+                place += 1
+            else:
+                drives.append(WhiteDrive(source, process.sigma, process.g))
+        return tuple(drives)
 
     def extra_repr(self) -> str:
         """The number of nodes, the values that are not the default, what is free and what has noise."""

@@ -43,7 +43,7 @@ class Network(System):
         source, target = coupled_var or next(iter(node.states)), target or node.port
         if target is None:
             refuse(node.label, "input for a network", target, node.inputs)
-        lookup(node.label, "state", source, node.states)
+        lookup(node.label, "state", source, node.state_declarations)
         lookup(node.label, "input", target, node.inputs)
         self.node, self.in_size = node, node.in_size
         self.coupled_var, self.target = source, target
@@ -51,7 +51,7 @@ class Network(System):
 
     @property
     def states(self) -> Mapping[str, State]:
-        """The declared states of a node, in order."""
+        """The states of a node, in order."""
         return self.node.states
 
     @property

@@ -67,7 +67,8 @@ class Parametrised(nn.Module):
     @property
     def like(self) -> Tensor:
         """A tensor with the dtype and device of this module."""
-        return next(chain(self.raw.parameters(), self.fixed.buffers()))
+        held = chain(self.raw._parameters.values(), self.fixed._buffers.values())  # .parameters() costs 20 µs
+        return cast(Tensor, next(held))
 
     def _label(self, name: str) -> str:
         return f"{type(self).__name__}.{name}"

@@ -41,11 +41,12 @@ def _draw(
     name: str, i: int, start: Distribution, shape: tuple[int, ...], seed: int | None, first: int, like: Tensor
 ) -> Tensor:
     if seed is None:
-        raise ValueError(f"init_{name} is a distribution: give a seed to draw from it.")
+        raise ValueError(f"the start of {name} is a distribution: give a seed to draw from it.")
     simulations = torch.arange(first, first + torch.Size(shape[:-1]).numel(), device=like.device)
-    u = uniforms(seed, simulations, shape[-1], i).reshape(shape)
+    # in float32 an end of the unit interval is within rounding, and infinite for a normal distribution
+    u, margin = uniforms(seed, simulations, shape[-1], i).reshape(shape), torch.finfo(like.dtype).eps
     try:
-        value = start.icdf(u.to(like.dtype))
+        value = start.icdf(u.to(like.dtype).clamp(margin, 1 - margin))
     except NotImplementedError as error:
         raise ValueError(f"init_{name} cannot be drawn from {start}: it has no icdf.") from error
     if value.shape != shape:

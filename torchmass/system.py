@@ -25,7 +25,7 @@ class System(nn.Module):
     @property
     @abstractmethod
     def states(self) -> Mapping[str, State]:
-        """The declared states, in order."""
+        """The declared states, in order, then the processes that drive them with a memory."""
 
     @property
     @abstractmethod
@@ -62,10 +62,14 @@ class System(nn.Module):
         return dict(zip(starts, place(starts, shape, seed, first_simulation, self.like), strict=True))
 
     def rhs(self, state: Mapping[str, Tensor], **inputs: Any) -> dict[str, Tensor]:
-        """The time derivative of every state, per ms, each `(*b, N)`; couplings included, noise not."""
-        x, dynamics = self._state(state), self.dynamics()
-        slopes = dynamics.local(x, dynamics.inputs(x, self._inputs(inputs)))
-        return dict(zip(self.states, slopes, strict=True))
+        """The time derivative of every declared state, per ms, each `(*b, N)`; couplings included, white noise not.
+
+        An Ornstein–Uhlenbeck process has the value that `state` gives it, 0 where it gives none.
+        """
+        dynamics = self.dynamics()
+        processes = dict.fromkeys(dynamics.names[len(dynamics.States._fields) :], self.like.new_zeros(()))
+        x = self._state({**processes, **state})
+        return dict(zip(dynamics.States._fields, dynamics.slopes(x, self._inputs(inputs)), strict=True))
 
     def forward(
         self,
