@@ -9,19 +9,23 @@ from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).parents[1] / "benchmarks" / "time_loop.py"
-RIVALS = {"JAX scan": "jax", "brainmass Simulator": "brainmass", "brainmass for_loop": "brainmass"}
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+RIVALS = {"JAX scan": "jax", "brainmass Simulator": "brainmass", "brainmass for_loop": "brainmass", "numba": "numba"}
 
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module")
-def quick(tmp_path_factory):
-    path = tmp_path_factory.mktemp("results") / "quick.json"
-    command = [sys.executable, str(SCRIPT), "--quick", "--json", str(path)]
+def run_quickly(name, path):
+    """What the script prints, and what it writes to `path`."""
+    command = [sys.executable, str(BENCHMARKS / f"{name}.py"), "--quick", "--json", str(path)]
     run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
     assert run.returncode == 0, run.stderr
     return run.stdout, json.loads(path.read_text())
+
+
+@pytest.fixture(scope="module")
+def quick(tmp_path_factory):
+    return run_quickly("time_loop", tmp_path_factory.mktemp("results") / "time_loop.json")
 
 
 def rows(written):
@@ -40,7 +44,7 @@ def test_json_tells_machine_and_every_repetition(quick):
 def test_every_case_is_timed_on_torchmass(quick):
     timed = [case["title"] for case, row in rows(quick[1]) if row["engine"] == "torchmass eager" and row["times"]]
     assert timed == [case["case"]["title"] for case in quick[1]["cases"]]
-    assert len(timed) >= 7
+    assert len(timed) >= 9
     assert all(title in quick[0] for title in timed)
 
 
@@ -66,3 +70,70 @@ def test_the_hand_written_loop_takes_part(quick):
     ran = [case for case, row in rows(quick[1]) if row["engine"] == "C by hand" and row["status"] == "ok"]
     assert {case["model"] for case in ran} == {"hopf", "jansen_rit"}
     assert any(case["gradient"] for case in ran)
+
+
+def test_every_requirement_is_judged(quick):
+    judged = quick[1]["must_reach"]
+    assert len(judged) >= 7
+    for verdict in judged:
+        assert verdict["ratios"] or verdict["missing"]
+        assert verdict["requirement"] in quick[0]
+        if verdict["missing"]:
+            assert not verdict["reached"]
+
+
+def test_a_requirement_is_reached_where_every_work_reaches_it(monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    from cases import CASES
+    from harness import Row
+    from requirements import OURS, Requirement, judge
+
+    cases = {case.key: case for case in CASES}
+    assert len(cases) == len(CASES)
+    two = [cases["hopf 1"], cases["hopf 80"]]
+    rows = lambda ours, rival: [Row(OURS, times=[ours]), Row("rival", times=rival)]
+    wanted = Requirement("10 times", "rival", OURS, ("hopf 1", "hopf 80"), 10)
+    both = judge(wanted, list(zip(two, [rows(1.0, [20.0]), rows(1.0, [9.0, 10.0, 30.0])], strict=True)))
+    assert (both.ratios, both.reached) == ({"hopf 1": 20.0, "hopf 80": 10.0}, True)
+    assert judge(wanted, list(zip(two, [rows(1.0, [20.0]), rows(1.0, [9.0])], strict=True))).reached is False
+    without = judge(wanted, list(zip(two, [rows(1.0, [20.0]), rows(1.0, [])], strict=True)))
+    assert (without.missing, without.reached) == ({"hopf 80": "no rival here"}, None)
+    close = Requirement("at most", OURS, "rival", ("hopf 1",), 1.3, at_most=True)
+    assert judge(close, [(two[0], rows(1.2, [1.0]))]).reached is True
+    assert judge(close, [(two[0], rows(1.4, [1.0]))]).reached is False
+
+
+def test_short_calls_are_timed_in_batches(monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    import numpy as np
+    from cases import CASES
+    from engine import Engine, Work
+    from harness import Effort, measure
+
+    numbers = {"output": np.ones(3)}
+    engine = Engine("instant", lambda case: Work(lambda: numbers, lambda found: found))
+    (row,) = measure(CASES[0], [engine], Effort(repetitions=2))
+    assert row.agrees
+    assert row.batch > 10
+    assert len(row.times) == 2
+    assert max(row.times) < 1e-3
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++")
+def test_cold_start_is_timed(tmp_path):
+    printed, written = run_quickly("cold", tmp_path / "cold.json")
+    cold, cached = (written["runs"][kind][0] for kind in ("cold", "cached"))
+    assert cold["first"] > cached["first"]
+    assert cold["compiler"] > 10 * cached["compiler"]
+    assert "| cold |" in printed
+    assert "| cached |" in printed
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="needs Linux")
+def test_memory_is_measured(tmp_path):
+    printed, written = run_quickly("memory", tmp_path / "memory.json")
+    assert set(written["runs"]) == set(written["most"])
+    for run in written["runs"].values():
+        assert "no checkpoint" in run.get("status", "") or run["above"] < 100
+    assert written["runs"]["hopf"]["seconds"] > 0
+    assert "| forward, 1,000 samples" in printed

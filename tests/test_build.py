@@ -89,9 +89,6 @@ def test_what_an_earlier_run_built_is_loaded_without_a_compiler_run(kept, monkey
 
 @needs_compiler
 def test_source_flags_and_headers_each_make_another_library(folder, monkeypatch, tmp_path):
-    include = tmp_path / "include"
-    include.mkdir()
-    monkeypatch.setattr(build, "INCLUDE", include)
     counts = []
     for header, source, flags in [
         ("", SOURCE, ()),
@@ -100,7 +97,10 @@ def test_source_flags_and_headers_each_make_another_library(folder, monkeypatch,
         ("#define N 2\n", SOURCE, ()),
         ("#define N 2\n", SOURCE, ()),
     ]:
+        include = tmp_path / f"include{len(header)}"
+        include.mkdir(exist_ok=True)
         (include / "n.h").write_text(header)
+        monkeypatch.setattr(build, "INCLUDE", include)
         build.load(source, flags)
         counts.append(len(built(folder)))
     assert counts == [1, 2, 3, 4, 4]

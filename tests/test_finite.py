@@ -28,7 +28,11 @@ def test_other_members_of_a_batch_may_be_kept():
     assert not bool(x[:, 1].isfinite().all())
 
 
-def test_a_gradient_that_breaks_on_the_way_back_names_the_step_and_the_parameter():
+BACKENDS = pytest.mark.parametrize("backend", ["eager", "fused"])
+
+
+@BACKENDS
+def test_a_gradient_that_breaks_on_the_way_back_names_the_step_and_the_parameter(backend):
     class Root(tm.NeuralMass):
         x = tm.State(0.0, "", "Grows as its parameter.")
         y = tm.State(0.0, "", "Follows the root of x, whose slope is infinite at 0.")
@@ -39,23 +43,25 @@ def test_a_gradient_that_breaks_on_the_way_back_names_the_step_and_the_parameter
         def derivative(s, u, p):
             return p.a + u.x_inp, torch.sqrt(s.x)
 
-    sim = tm.Simulator(Root(1).free("a"), dt=0.5, method="euler")
+    sim = tm.Simulator(Root(1).free("a"), dt=0.5, method="euler", backend=backend)
     drive = torch.tensor([0.0, 0.0, 0.0, 1.0, 1.0, 1.0])
     loss = sim.run(3.0, inputs=drive)["y"].sum()
     with pytest.raises(tm.NonFiniteError, match=r"gradient for a is not finite: it broke at the state x after step 3 "):
         loss.backward()
 
 
-def test_a_loss_that_is_not_finite_is_named_as_such():
+@BACKENDS
+def test_a_loss_that_is_not_finite_is_named_as_such(backend):
     node = tm.HopfStep(1).free("a", "w")
-    loss = torch.log(tm.Simulator(node, dt=0.1).run(1.0)["x"] * 0).sum()
+    loss = torch.log(tm.Simulator(node, dt=0.1, backend=backend).run(1.0)["x"] * 0).sum()
     with pytest.raises(tm.NonFiniteError, match=r"gradient for a, w .*after step 10 \(t = 1 ms\); the loss"):
         loss.backward()
 
 
-def test_a_parameter_gradient_that_overflows_is_named():
+@BACKENDS
+def test_a_parameter_gradient_that_overflows_is_named(backend):
     node = tm.LinearStep(1, gamma=-1.0, init_x=1e200).free("gamma")
-    x = tm.Simulator(node, dt=0.1, method="euler").run(0.1)["x"]
+    x = tm.Simulator(node, dt=0.1, method="euler", backend=backend).run(0.1)["x"]
     with pytest.raises(tm.NonFiniteError, match="with respect to gamma"):
         (x * 1e200).sum().backward()
 

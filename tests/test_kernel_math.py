@@ -60,6 +60,48 @@ extern "C" void {name}_{type}(const {type} *x, const {type} *b, {type} *__restri
     for (int i = 0; i < n; ++i) y[i] = tm::{name}({arguments});
 }}
 """
+VECTOR_LOOP = """
+extern "C" void {name}_{type}(const {type} *x, const {type} *b, {type} *y, int n) {{
+    using V = tm::Vec<{type}>;
+    for (int i = 0; i < n; i += V::lanes) tm::{name}({arguments}).store(y + i);
+}}
+"""
+VECTOR_DRAWS = """
+extern "C" void normals_{type}({type} *z, int n, unsigned simulation, unsigned block, unsigned source, unsigned key0,
+                               unsigned key1) {{
+    using V = tm::Vec<{type}>;
+    for (int i = 0; i < n; i += V::lanes) {{
+        unsigned node[V::lanes];
+        for (int l = 0; l < V::lanes; ++l) node[l] = i + l;
+        V draws[4];
+        tm::normals4(draws[0], draws[1], draws[2], draws[3], tm::Bits<{type}>::load(node),
+                     tm::Bits<{type}>(simulation), block, source, key0, key1);
+        for (int j = 0; j < 4; ++j) draws[j].store(z + j * n + i);
+    }}
+}}
+"""
+CHOICES = """
+template <class T> bool choices() {
+    using V = tm::Vec<T>;
+    T numbers[V::lanes];
+    for (int l = 0; l < V::lanes; ++l) numbers[l] = T(l);
+    const V v = V::load(numbers), half = 0.5;
+    bool right = true;
+    for (int l = 0; l < V::lanes; ++l) {
+        const T x = numbers[l];
+        right &= tm::select(v < 2, v, 0.0f)[l] == (x < 2 ? x : 0) && tm::select(2 <= v, T(1), v)[l] == (x >= 2 ? 1 : x);
+        right &= tm::select(v == 1, 3, 4)[l] == (x == 1 ? 3 : 4) && tm::select(x > 1, v, T(7))[l] == (x > 1 ? x : 7);
+        right &= tm::select(((v > 0) & !(v >= 2)) | false, v, -v)[l] == (x > 0 && x < 2 ? x : -x);
+        right &= tm::select((v != 1) ^ true, v, half)[l] == (x == 1 ? x : T(0.5)) && tm::select(x > 1, x, T(2)) >= 2;
+        V w = 2 * v - 1;
+        w += v, w -= half, w *= 2, w /= v + 1;
+        right &= w[l] == (2 * (2 * x - 1 + x - T(0.5))) / (x + 1) && 1 / V(T(-0.0))[l] < 0;
+    }
+    return right;
+}
+extern "C" bool choices_float() { return choices<float>(); }
+extern "C" bool choices_double() { return choices<double>(); }
+"""
 DRAWS = """
 extern "C" void normals_{type}({type} *z, int n, unsigned simulation, unsigned block, unsigned source, unsigned key0,
                                unsigned key1) {{
@@ -75,29 +117,55 @@ extern "C" void philox(const unsigned *c, const unsigned *k, unsigned *w) {
 NAN, INF = math.nan, math.inf
 
 
+# bytes of a vector, options, and what the machine must have
+BUILDS = {
+    "64": (64, [], "__AVX512F__"),
+    "32": (32, [], "__AVX__"),
+    "32, AVX2": (32, ["-mno-avx512f"], "__AVX2__"),
+    "16": (16, [], ""),
+    "16, no fma": (16, ["-march=x86-64-v2"], "__SSE4_2__"),
+}
+COMMAND = ["g++", *FLAGS, "-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter"]
+
+
+def build(folder, source, options=()):
+    path = folder / "math.cpp"
+    path.write_text('#include "math.h"\n#include "philox.h"\n' + source)
+    subprocess.run([*COMMAND, *options, "-iquote", INCLUDE, path, "-o", path.with_suffix(".so")], check=True)
+    return ctypes.CDLL(str(path.with_suffix(".so")))
+
+
+def functions(loop, draws, x, b):
+    """The source of every function in both types."""
+    source = ""
+    for kind in TYPES:
+        one, two = x.format(type=kind), b.format(type=kind)
+        low = f"decltype({one})(-1)" if "::" in one else f"{kind}(-1)"
+        source += "".join(loop.format(name=name, type=kind, arguments=one) for name in UNARY)
+        source += "".join(loop.format(name=name, type=kind, arguments=f"{one}, {two}") for name in BINARY)
+        source += loop.format(name="clamp", type=kind, arguments=f"{one}, {low}, {two}")
+        source += loop.format(name="fma", type=kind, arguments=f"{one}, {two}, {one}")
+        source += draws.format(type=kind)
+    return source
+
+
 @pytest.fixture(scope="module")
 def library(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("kernel_math")
-    source = '#include "math.h"\n#include "philox.h"\n' + WORDS
-    for kind in TYPES:
-        source += "".join(LOOP.format(name=name, type=kind, arguments="x[i]") for name in UNARY)
-        source += "".join(LOOP.format(name=name, type=kind, arguments="x[i], b[i]") for name in BINARY)
-        source += LOOP.format(name="clamp", type=kind, arguments=f"x[i], {kind}(-1), b[i]")
-        source += DRAWS.format(type=kind)
-    (folder / "math.cpp").write_text(source)
-    command = [
-        "g++",
-        *FLAGS,
-        "-Wall",
-        "-Wextra",
-        "-Werror",
-        "-Wno-unused-parameter",
-        "-iquote",
-        INCLUDE,
-        folder / "math.cpp",
-    ]
-    subprocess.run([*command, "-o", folder / "math.so"], check=True)
-    return ctypes.CDLL(str(folder / "math.so"))
+    return build(tmp_path_factory.mktemp("numbers"), WORDS + functions(LOOP, DRAWS, "x[i]", "b[i]"))
+
+
+@pytest.fixture(scope="module", params=BUILDS)
+def vectors(request, tmp_path_factory):
+    """The same functions on vectors of one size; its `fused` says whether a fused product is one instruction."""
+    size, options, needs = BUILDS[request.param]
+    command = ["g++", "-march=native", "-dM", "-E", "-x", "c++", "/dev/null"]
+    macros = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    if needs not in macros:
+        pytest.skip(f"the machine has no {needs}")
+    source = functions(VECTOR_LOOP, VECTOR_DRAWS, "tm::Vec<{type}>::load(x + i)", "tm::Vec<{type}>::load(b + i)")
+    library = build(tmp_path_factory.mktemp("vectors"), source + CHOICES, [*options, f"-DTM_VECTOR_BYTES={size}"])
+    library.fused = request.param != "16, no fma"
+    return library
 
 
 def call(library, name, kind, x, b=None):
@@ -267,6 +335,47 @@ def test_remainder_gives_what_torch_gives(library, kind):
     rng = np.random.default_rng(9)
     x, y = (torch.tensor(spread(rng, low, high, 4000).astype(TYPES[kind])) for low, high in ((-25, 9), (-2, 3)))
     same(call(library, "remainder", kind, x.numpy(), y.numpy()), torch.remainder(x, y).numpy())
+
+
+def pairs(name, kind, count=6000):
+    """Pairs with results of all sizes, and every pair of special values."""
+    rng = np.random.default_rng(13)
+    ends = np.array([-INF, -3.0, -2.0, -1.0, -0.5, -0.0, 0.0, 0.5, 1.0, 2.0, 3.0, 1e-40, INF, NAN])
+    x, y = (spread(rng, -20, 20, count) for _ in "xy")
+    if name == "pow":
+        x, y = abs(spread(rng, -5, 5, count)), spread(rng, -2, 1, count)
+    return (np.concatenate(both).astype(TYPES[kind]) for both in ((x, np.tile(ends, 14)), (y, np.repeat(ends, 14))))
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_a_vector_holds_what_the_numbers_give(library, vectors, kind):
+    ends = [-INF, -1e30, -1000, -2, -1, -0.5, -0.0, 0, 1e-40, 1e-310, 0.5, 1, 2, 1000, 1e30, INF, NAN]
+    for name in [*UNARY, *BINARY, "clamp", "fma"]:
+        arguments = tuple(pairs(name, kind)) if name not in UNARY else (np.append(points(name, kind), ends),)
+        expected, got = (call(built, name, kind, *arguments) for built in (library, vectors))
+        if vectors.fused:
+            same(got, expected)
+        else:  # both are right to the last digits, but not to the same
+            numbers = np.isfinite(expected)
+            with np.errstate(invalid="ignore"):
+                np.testing.assert_array_equal(got[~numbers], expected[~numbers])
+            apart = abs(got[numbers] - expected[numbers]) / np.spacing(abs(expected[numbers]))
+            assert apart.max() <= LIMITS.get(name, (2, 2))[kind == "double"] + 1, name
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_operators_and_select_work_lane_by_lane(vectors, kind):
+    assert getattr(vectors, f"choices_{kind}")()
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_normals_of_a_vector_are_those_of_its_nodes(library, vectors, kind):
+    for words in ((0, 0, 0, 4096, 0), (2**62 + 12345, 2**31 + 5, 1000, 4096, 2)):
+        got, expected = draw(vectors, kind, *words), draw(library, kind, *words)
+        if vectors.fused:
+            same(got, expected)
+        else:
+            np.testing.assert_allclose(got, expected, rtol=0, atol=1e-6 if kind == "float" else 1e-14)
 
 
 @pytest.mark.parametrize("kind", TYPES)

@@ -147,7 +147,7 @@ def test_a_start_is_a_number_a_tensor_or_a_distribution():
     assert abs(float(drawn["x"].std()) - 0.1) < 0.005
     assert abs(float(drawn["y"].mean()) - 0.5) < 0.01
     assert abs(float(torch.corrcoef(torch.stack([drawn["x"].flatten(), drawn["y"].flatten()]))[0, 1])) < 0.03
-    zero = tm.Simulator(node, dt=0.1).run(0.1, batch_size=10_000, seed=1)
+    zero = tm.Simulator(node, dt=0.1, backend="eager").run(0.1, batch_size=10_000, seed=1)
     assert torch.equal(zero["x"][0], node(drawn, dt=0.1)["x"])
 
 

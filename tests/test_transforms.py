@@ -105,8 +105,20 @@ def test_compile_around_a_run_never_unrolls_it():
     loss = lambda u: sim.run(20.0, inputs=2 * u)["x"].square().mean()
     drive = 0.01 * torch.randn(200, 2)
     torch.compiler.reset()
-    compiled = torch.compile(loss)(drive)  # 200 unrolled steps would compile for an hour
+    compiled = torch.compile(loss, fullgraph=True)(drive)  # 200 unrolled steps would compile for an hour
     torch.testing.assert_close(compiled, loss(drive), rtol=1e-12, atol=0)
+    raw = sim.model.raw.a
+    expected = torch.autograd.grad(loss(drive), raw)
+    torch.testing.assert_close(torch.autograd.grad(compiled, raw), expected, rtol=1e-12, atol=0)
+
+
+@pytest.mark.slow
+def test_compile_around_a_network_falls_back_to_the_loop():
+    sim = tm.Simulator(tm.Network(tm.HopfStep(2), [[0.0, 1.0], [1.0, 0.0]]), dt=0.1)
+    loss = lambda u: sim.run(2.0, inputs=u)["x"].square().mean()
+    drive = 0.01 * torch.randn(20, 2)
+    torch.compiler.reset()
+    torch.testing.assert_close(torch.compile(loss)(drive), loss(drive), rtol=1e-12, atol=0)
     torch.compiler.reset()
     with pytest.raises(Exception, match="not unrolled into a graph"):
         torch.compile(loss, fullgraph=True)(drive)

@@ -11,8 +11,9 @@ from torchmass.accuracy import DtCheck, relative_difference
 from torchmass.inputs import lay_out
 from torchmass.integrators import INTEGRATORS, Values
 from torchmass.kernels import adaptive, compiled, eager, fused
+from torchmass.kernels.choice import choose
 from torchmass.kernels.finite import refuse_nonfinite
-from torchmass.kernels.plan import Plan
+from torchmass.kernels.plan import Outcome, Plan, check_gradient
 from torchmass.monitors import resolve
 from torchmass.naming import lookup, refuse
 from torchmass.result import Result, RunState
@@ -20,7 +21,7 @@ from torchmass.start import batch_axes, origin, place
 from torchmass.system import System
 from torchmass.values import check_value, whole
 
-BACKENDS: Mapping[str, Callable[[Plan], tuple[dict[str, Tensor], Values]]] = {
+BACKENDS: Mapping[str, Callable[[Plan], Outcome]] = {
     "eager": eager.run,
     "compile": compiled.run,
     "fused": fused.run,
@@ -83,6 +84,9 @@ class Simulator(nn.Module):
         seed: int | None = None,
         first_simulation: int = 0,
         allow_nonfinite: bool = False,
+        checkpoint: int | str = "none",
+        grad_horizon: int | None = None,
+        gradient: str = "reverse",
     ) -> Result:
         """Integrate for `duration` ms and record what follows the first `transient` ms, every `sample_every`-th step.
 
@@ -95,13 +99,20 @@ class Simulator(nn.Module):
         Without `seed`, a run that draws random numbers takes one from torch's default generator and keeps it as
         `.seed`. Simulation i of a batch draws as simulation `first_simulation + i`. Raises `NonFiniteError` when a
         state leaves the finite numbers, naming the step, unless `allow_nonfinite`.
+
+        The gradient: `checkpoint="sqrt"` keeps about √steps states on the way and computes the others again, `k` every
+        k-th (`"none"`: what is fastest); `grad_horizon=k` cuts the gradient carried back by the states after every k
+        steps (truncated backpropagation); `gradient="forward"` carries it forward with the states instead, for up to 8
+        starts and parameters, in memory that does not grow with the steps.
         """
         every = whole("sample_every, in steps,", sample_every)
         steps, skipped = self._steps("duration", duration), self._steps("transient", transient)
         if steps < 1 or skipped >= steps:
             raise ValueError(f"the run ({duration} ms) must be longer than its transient ({transient} ms).")
         plan = self._plan(steps, x0, seed, first_simulation, inputs, batch_size, monitors)
-        plan = replace(plan, transient=skipped, every=every)
+        check_gradient(checkpoint, grad_horizon, gradient)
+        gradients = {"checkpoint": checkpoint, "grad_horizon": grad_horizon or 0, "gradient": gradient}
+        plan = replace(plan, transient=skipped, every=every, **gradients)
         return self._compute(plan, allow_nonfinite)
 
     def check_dt(self, duration: float, *, inputs: Any = None, x0: Any = None, tolerance: float = 0.01) -> DtCheck:
@@ -119,7 +130,7 @@ class Simulator(nn.Module):
             quiet = replace(plan, dynamics=replace(plan.dynamics, drives=()))
             halved = tuple(u if u.shape[0] == 1 else u.repeat_interleave(2, 0) for u in quiet.inputs)
             fine = replace(quiet, dt=self.dt / 2, steps=2 * quiet.steps, transient=1, every=2, inputs=halved)
-            coarse_series, fine_series = eager.run(quiet)[0], eager.run(fine)[0]
+            coarse_series, fine_series = eager.run(quiet).series, eager.run(fine).series
         differences = {name: relative_difference(coarse_series[name], fine_series[name]) for name in plan.names}
         order = INTEGRATORS[self.method].order
         return DtCheck(self.dt, order, tolerance, duration, differences, bool(plan.dynamics.drives))
@@ -166,12 +177,12 @@ class Simulator(nn.Module):
 
     def _compute(self, plan: Plan, allow_nonfinite: bool) -> Result:
         if self.method in INTEGRATORS:
-            backend = "eager" if self.backend == "auto" else self.backend
-            series, x = BACKENDS[backend](plan)
+            backend = choose(plan, self.backend).backend
+            series, x, finite = BACKENDS[backend](plan)
         else:
             backend = "torchdiffeq"
-            series, x = adaptive.run(plan, self.adjoint, self.rtol, self.atol)
-        if not allow_nonfinite:
+            series, x, finite = adaptive.run(plan, self.adjoint, self.rtol, self.atol)
+        if not finite and not allow_nonfinite:
             refuse_nonfinite(plan, series, x)
         return Result(series, plan.times(), self._end(plan, x), plan.seed, backend, plan.method)
 

@@ -5,9 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from torchmass.integrators import Values
-from torchmass.kernels.finite import watch_parameters
-from torchmass.kernels.plan import Plan
+from torchmass.kernels.finite import watched
+from torchmass.kernels.plan import Outcome, Plan
 
 ADAPTIVE = ("dopri5", "dopri8", "bosh3", "fehlberg2", "adaptive_heun")
 FIXED = ("heun3", "explicit_adams", "implicit_adams")  # torchdiffeq's own fixed-step schemes, at steps of dt
@@ -16,13 +15,13 @@ METHODS = (*ADAPTIVE, *FIXED)
 TOLERANCES = {torch.float32: (1e-5, 1e-6), torch.float64: (1e-8, 1e-10)}  # relative, absolute
 
 
-def run(plan: Plan, adjoint: bool, rtol: float | None, atol: float | None) -> tuple[dict[str, Tensor], Values]:
+def run(plan: Plan, adjoint: bool, rtol: float | None, atol: float | None) -> Outcome:
     """The recorded rows of every monitor and the final state, at the accuracy asked for rather than at a step."""
     if plan.dynamics.drives:
         raise ValueError(
             f"method {plan.method!r} is for models without noise; use 'heun' or 'euler', or drop the noise."
         )
-    watch_parameters(plan)
+    plan = watched(plan)
     start = torch.stack(plan.x0)  # (S, *b, N)
     relative, absolute = TOLERANCES[start.dtype]
     field = _Field(plan)
@@ -36,7 +35,7 @@ def run(plan: Plan, adjoint: bool, rtol: float | None, atol: float | None) -> tu
     path = _solver(adjoint)(field, start, t, **arguments, **field.adjoint_arguments(adjoint))  # (T, S, *b, N)
     kept = path[1 : 1 + len(plan.rows)]
     recorded = [plan.record(tuple(row)) for row in kept]
-    return {name: torch.stack([row[name] for row in recorded]) for name in plan.monitors}, tuple(path[-1])
+    return Outcome({name: torch.stack([row[name] for row in recorded]) for name in plan.monitors}, tuple(path[-1]))
 
 
 def _solver(adjoint: bool) -> Any:

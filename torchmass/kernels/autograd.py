@@ -1,154 +1,153 @@
-"""The call of a generated kernel as one node of torch's graph: forward, and its exact discrete adjoint backward."""
+"""A run of a kernel as one node of torch's graph, whose gradient is the exact discrete adjoint; and its vmap."""
 
-import ctypes
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from torchmass.kernels import build, cpp
-from torchmass.kernels.plan import Plan
-from torchmass.kernels.step_graph import StepGraph
+from torchmass.kernels import operator
+from torchmass.kernels.call import Call
+from torchmass.kernels.kernel import KERNELS, tangent_name
 
-# one 64-byte vector: with two, Jansen–Rit's adjoint runs out of registers (80 nodes, 10,000 steps: 28 ms, not 19)
-LANES = {torch.float32: ("float", 16), torch.float64: ("double", 8)}
-
-
-class _RunStruct(ctypes.Structure):
-    _fields_ = [
-        *((name, ctypes.c_int64) for name in ("lanes", "padded", "nodes", "steps", "first_step", "first_simulation")),
-        *((name, ctypes.c_int64) for name in ("transient", "every")),
-        ("seed", ctypes.c_uint64),
-        ("dt", ctypes.c_double),
-    ]
+SECOND = "the fused adjoint has no derivative of its own: use backend='eager' for second derivatives."
 
 
-@dataclass(frozen=True)
-class Call:
-    """One call of a kernel: what it runs, in what shape."""
-
-    plan: Plan
-    step: StepGraph
-    kept: tuple[int, ...]  # the states that are kept, by place; the output comes after the last
-    wanted: tuple[int, ...] | None  # the leaves whose gradient is wanted; None without any gradient
-
-    @property
-    def shape(self) -> torch.Size:
-        """(*b, N)."""
-        return self.plan.x0[0].shape
-
-    def run(self) -> _RunStruct:
-        """The numbers of the run, as the kernel takes them."""
-        plan, lanes, block = self.plan, self.shape.numel(), LANES[self.plan.x0[0].dtype][1]
-        padded = -(-lanes // block) * block
-        numbers = (lanes, padded, self.shape[-1], plan.steps, plan.first_step, plan.first_simulation)
-        return _RunStruct(*numbers, plan.transient, plan.every, plan.seed or 0, plan.dt)
-
-    def library(self) -> ctypes.CDLL:
-        """The kernel, built or from the cache."""
-        return _library(self.step, self.plan.x0[0].dtype, self.wanted)
-
-
-@cache
-def _library(step: StepGraph, dtype: torch.dtype, wanted: tuple[int, ...] | None) -> ctypes.CDLL:
-    names = None if wanted is None else tuple(step.leaves[i] for i in wanted)
-    return build.load(cpp.source(step, *LANES[dtype], names))
-
-
-class FusedRun(torch.autograd.Function):
-    """Rows, ends and the path from the starts and the leaves; the path is kept for the adjoint alone."""
+class CompiledRun(torch.autograd.Function):
+    """Rows, ends and the path from the starts and the leaves; the path is for the adjoint alone."""
 
     @staticmethod
-    def forward(call: Call, *tensors: Tensor) -> tuple[Tensor, ...]:
-        plan, count = call.plan, len(call.plan.names)
-        x0, like = [value.contiguous() for value in tensors[:count]], tensors[0]
-        leaf, stride, kept = _leaves(call, tensors[count:])
-        rows = [torch.empty(len(plan.rows), *call.shape, dtype=like.dtype) for _ in call.kept]
-        out = [dict(zip(call.kept, rows, strict=True)).get(k) for k in range(count + 1)]
-        end = [torch.empty(call.shape, dtype=like.dtype) for _ in plan.names]
-        size = 0 if call.wanted is None else plan.steps * count * call.run().padded
-        path = torch.empty(size, dtype=like.dtype)
-        pointers = (
-            leaf,
-            stride,
-            _pointers(x0),
-            _pointers(out),
-            _pointers(end),
-            ctypes.c_void_p(path.data_ptr() if size else None),
-        )
-        call.library().forward(ctypes.byref(call.run()), *pointers)
-        del kept
-        return (*rows, *end, path)
+    def forward(call: Call, states: int, *tensors: Tensor) -> tuple[Tensor, ...]:
+        return tuple(operator.forward(call, tensors[:states], tensors[states:]))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
-        ctx.call, tensors, count = inputs[0], inputs[1:], len(inputs[0].plan.names)
-        ctx.save_for_backward(*tensors[count:], *output[-1 - count :])
-        ctx.mark_non_differentiable(output[-1])
+        ctx.call, ctx.states, path = inputs[0], inputs[1], output[-1]
+        ctx.save_for_backward(*inputs[2 + ctx.states :], path)
+        ctx.save_for_forward(*inputs[2:])
+        ctx.mark_non_differentiable(*output[-2:])
         ctx.set_materialize_grads(False)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Any) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
-        if torch.is_grad_enabled():  # create_graph=True, which torch.func.grad sets too
-            raise RuntimeError("the fused adjoint has no derivative of its own: use backend='eager' for create_graph.")
-        call, plan, shape, count = ctx.call, ctx.call.plan, ctx.call.shape, len(ctx.call.plan.names)
-        leaves, end, path = ctx.saved_tensors[: -1 - count], ctx.saved_tensors[-1 - count : -1], ctx.saved_tensors[-1]
-        given = [None if g is None else g.contiguous() for g in gradients]
-        rows = dict(zip(call.kept, given, strict=False))
-        g_out, g_end = [rows.get(k) for k in range(count + 1)], given[len(call.kept) : len(call.kept) + count]
-        g_x0 = [torch.empty(shape, dtype=path.dtype) for _ in plan.names]
-        timed = [_timed(leaves[i], i, call) for i in call.wanted]
-        sums = [torch.zeros(shape, dtype=torch.float64) for _ in timed]
-        each = [torch.empty(plan.steps, *shape, dtype=path.dtype) if t else None for t in timed]
-        leaf, stride, kept = _leaves(call, leaves)
-        pointers = (
-            ctypes.c_void_p(path.data_ptr()),
-            _pointers(end),
-            _pointers(g_out),
-            _pointers(g_end),
-            _pointers(g_x0),
-            _pointers(sums),
-            _pointers(each),
-        )
-        call.library().adjoint(ctypes.byref(call.run()), leaf, stride, *pointers)
-        del kept
-        found: list[Tensor | None] = [None] * len(leaves)
-        for i, total, steps in zip(call.wanted, sums, each, strict=True):
-            found[i] = (
-                (total if steps is None else steps)
-                .sum_to_size(_padded(leaves[i], i, call))
-                .reshape_as(leaves[i])
-                .to(path.dtype)
-            )
-        return (None, *g_x0, *found)
+        if not ctx.call.adjoint:
+            raise RuntimeError(SECOND)
+        *leaves, path = ctx.saved_tensors
+        if torch.compiler.is_compiling():  # which knows no second derivative, nor a Function within a backward
+            found = operator.adjoint(ctx.call, leaves, path, gradients[:-2])
+        else:
+            found = FusedAdjoint.apply(ctx.call, len(leaves), *leaves, path, *gradients[:-2])
+        by_leaf = dict(zip(ctx.call.wanted, found[ctx.states :], strict=True))
+        return (None, None, *found[: ctx.states], *(by_leaf.get(i) for i in range(len(leaves))))
+
+    @staticmethod
+    def vmap(  # pyright: ignore[reportIncompatibleMethodOverride]
+        info: Any, in_dims: Any, call: Call, states: int, *tensors: Tensor
+    ) -> Any:
+        """A vmap is a larger batch."""
+        size, dims = info.batch_size, in_dims[2:]
+        starts = [_leading(t, d, size) for t, d in zip(tensors[:states], dims[:states], strict=True)]
+        leaves = [_widened(call, i, t, d) for i, (t, d) in enumerate(zip(tensors[states:], dims[states:], strict=True))]
+        *found, broken, path = FusedRun.apply(call._replace(shape=(size, *call.shape)), states, *starts, *leaves)
+        # every member is shown the one path there is, so that the adjoint knows that it holds them all
+        return (*found, broken, path.expand(size, -1)), (*[1] * len(call.kept), *[0] * states, None, 0)
 
 
-def _timed(leaf: Tensor, i: int, call: Call) -> bool:
-    return call.step.leaves[i].startswith("u_") and leaf.shape[0] > 1
+class FusedRun(CompiledRun):
+    """The same with a tangent: torch.compile takes no `Function` that has one."""
+
+    @staticmethod
+    def jvp(ctx: Any, _: Any, __: Any, *moving: Any) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """The tangent of the run: a run of its own, of a step with more states."""
+        call, states, tensors = ctx.call, ctx.states, ctx.saved_tensors
+        tangents = [_tangent(call, i - states, t, m) for i, (t, m) in enumerate(zip(tensors, moving, strict=True))]
+        starts, leaves, constants = tensors[:states], tensors[states:], len(KERNELS[call.kernel].step.constants)
+        moved = tangents[states:]
+        both = [*leaves[:constants], *moved[:constants], *leaves[constants:], *moved[constants:]]
+        kept = tuple(k + states if k < states else 2 * states + 1 for k in call.kept)
+        along = call._replace(kernel=tangent_name(call.kernel, (None,)), kept=kept, wanted=(), adjoint=False)
+        *found, _, _ = FusedRun.apply(along, 2 * states, *starts, *tangents[:states], *both)
+        return (*found[: len(kept)], *found[len(kept) + states :], None, None)
 
 
-def _padded(leaf: Tensor, i: int, call: Call) -> tuple[int, ...]:
-    """The shape of a leaf with the axes of the run that it lacks as ones."""
-    if not call.step.leaves[i].startswith("u_"):
-        return (1,) * (len(call.shape) - leaf.ndim) + tuple(leaf.shape)
-    inner = (1,) * (len(call.shape) + 1 - leaf.ndim) + tuple(leaf.shape[1:])
-    return (leaf.shape[0], *inner) if leaf.shape[0] > 1 else inner
+class FusedAdjoint(torch.autograd.Function):
+    """The gradients of the starts and of the wanted leaves, from those of rows and ends."""
+
+    @staticmethod
+    def forward(call: Call, leaves: int, *tensors: Any) -> tuple[Tensor, ...]:
+        return tuple(operator.adjoint(call, tensors[:leaves], tensors[leaves], tensors[leaves + 1 :]))
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+        pass
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Any) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
+        raise RuntimeError(SECOND)
+
+    @staticmethod
+    def jvp(ctx: Any, *tangents: Any) -> Any:
+        """There is none: it would be a second derivative."""
+        raise RuntimeError(SECOND)
+
+    @staticmethod
+    def vmap(  # pyright: ignore[reportIncompatibleMethodOverride]
+        info: Any, in_dims: Any, call: Call, leaves: int, *tensors: Any
+    ) -> Any:
+        """A larger batch where the run was one; else one adjoint after another over the same path."""
+        size, dims = info.batch_size, in_dims[2:]
+        if dims[leaves] is None:
+            members = [FusedAdjoint.apply(call, leaves, *_member(tensors, dims, i)) for i in range(size)]
+            found = tuple(torch.stack(gradients) for gradients in zip(*members, strict=True))
+            return found, (0,) * len(found)
+        held = list(zip(tensors[:leaves], dims[:leaves], strict=True))
+        for i in call.wanted:  # each member has its own gradient of a leaf that all share, too
+            held[i] = _leading(*held[i], size), 0
+        batched = [_widened(call, i, t, d) for i, (t, d) in enumerate(held)]
+        given = [
+            None if g is None else _leading(g, d, size).movedim(0, int(k < len(call.kept)))
+            for k, (g, d) in enumerate(zip(tensors[leaves + 1 :], dims[leaves + 1 :], strict=True))
+        ]
+        path = tensors[leaves].select(dims[leaves], 0)
+        found = FusedAdjoint.apply(call._replace(shape=(size, *call.shape)), leaves, *batched, path, *given)
+        states = len(found) - len(call.wanted)
+        narrow = (_narrowed(call, i, g, held[i][0]) for i, g in zip(call.wanted, found[states:], strict=True))
+        return (*found[:states], *narrow), (0,) * len(found)
 
 
-def _leaves(call: Call, leaves: Sequence[Tensor]) -> tuple[Any, Any, list[Tensor]]:
-    """Where each leaf lies and how far apart its steps, simulations and nodes are; nothing is expanded in memory."""
-    views, strides = [], []
-    for i, leaf in enumerate(leaves):
-        axes = leaf if call.step.leaves[i].startswith("u_") else leaf.unsqueeze(0)
-        inner = axes.reshape(axes.shape[0], *(1,) * (len(call.shape) + 1 - axes.ndim), *axes.shape[1:])
-        view = inner.expand(-1, *call.shape).reshape(axes.shape[0], -1, call.shape[-1])
-        views.append(view)
-        strides += [view.stride(0) if view.shape[0] > 1 else 0, view.stride(1), view.stride(2)]
-    return _pointers(views), (ctypes.c_int64 * max(1, len(strides)))(*strides), views
+def _tangent(call: Call, leaf: int, value: Tensor, moving: Tensor | None) -> Tensor:
+    """The tangent of a start (a negative place) or of a leaf; one that stands still is a zero that broadcasts."""
+    if moving is not None:
+        return moving
+    if leaf < 0:
+        return torch.zeros_like(value)
+    return value.new_zeros((1, 1) if _is_input(call, leaf) else ())
 
 
-def _pointers(tensors: Sequence[Tensor | None]) -> Any:
-    return (ctypes.c_void_p * max(1, len(tensors)))(*(None if t is None else t.data_ptr() for t in tensors))
+def _leading(tensor: Tensor, dim: int | None, size: int) -> Tensor:
+    """The tensor with the axis of the vmap in front."""
+    return tensor.expand(size, *tensor.shape) if dim is None else tensor.movedim(dim, 0)
+
+
+def _member(tensors: Sequence[Any], dims: Sequence[int | None], i: int) -> list[Any]:
+    return [t if d is None else t.select(d, i) for t, d in zip(tensors, dims, strict=True)]
+
+
+def _widened(call: Call, i: int, leaf: Tensor, dim: int | None) -> Tensor:
+    """A leaf with the axis of the vmap before those of the run; after time, where it has time."""
+    if dim is None:
+        return leaf
+    leaf = leaf.movedim(dim, 0)
+    if not _is_input(call, i):
+        return leaf.reshape(leaf.shape[0], *(1,) * (len(call.shape) + 1 - leaf.ndim), *leaf.shape[1:])
+    leaf = leaf.movedim(1, 0)
+    return leaf.reshape(*leaf.shape[:2], *(1,) * (len(call.shape) + 2 - leaf.ndim), *leaf.shape[2:])
+
+
+def _narrowed(call: Call, i: int, gradient: Tensor, leading: Tensor) -> Tensor:
+    """The gradient of a widened leaf in the shape that the leaf had, (V, …)."""
+    return (gradient.movedim(1, 0) if _is_input(call, i) else gradient).reshape(leading.shape)
+
+
+def _is_input(call: Call, i: int) -> bool:
+    return i >= len(KERNELS[call.kernel].step.constants)

@@ -53,10 +53,22 @@ def load(source: str, extra_flags: tuple[str, ...] = ()) -> ctypes.CDLL:
         cxx = os.environ.get("CXX", "").strip()
         missing = f"CXX is {cxx!r}, which is no program here" if cxx else "no C++ compiler on PATH"
         raise NoCompilerError(f"{missing}: {INSTALL}.")
-    headers = {file.relative_to(INCLUDE).as_posix(): file.read_text("utf-8") for file in sorted(INCLUDE.rglob("*.h*"))}
-    parts = [source, headers, FLAGS, extra_flags, words, _version(words), _cpu()]
-    name = sha256(json.dumps(parts).encode()).hexdigest()
-    return _load(cache_dir() / f"{name}.so", source, words, tuple(extra_flags))
+    return _load(_path(source, words, tuple(extra_flags)), source, words, tuple(extra_flags))
+
+
+def is_built(source: str) -> bool:
+    """Whether `load` would find the library of this source on disk."""
+    return _path(source, _words(), ()).exists()
+
+
+def _path(source: str, words: tuple[str, ...], extra_flags: tuple[str, ...]) -> Path:
+    parts = [source, _headers(INCLUDE), FLAGS, extra_flags, words, _version(words), _cpu()]
+    return cache_dir() / f"{sha256(json.dumps(parts).encode()).hexdigest()}.so"
+
+
+@cache
+def _headers(folder: Path) -> dict[str, str]:
+    return {file.relative_to(folder).as_posix(): file.read_text("utf-8") for file in sorted(folder.rglob("*.h*"))}
 
 
 def cache_dir() -> Path:

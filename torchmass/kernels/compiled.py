@@ -4,12 +4,10 @@ from functools import cache
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from torchmass.dynamics import step
-from torchmass.integrators import Values
 from torchmass.kernels import eager
-from torchmass.kernels.plan import Plan
+from torchmass.kernels.plan import Outcome, Plan
 
 
 @cache
@@ -17,6 +15,6 @@ def _compiled_step() -> Any:
     return torch.compile(step, dynamic=False)
 
 
-def run(plan: Plan) -> tuple[dict[str, Tensor], Values]:
+def run(plan: Plan) -> Outcome:
     """As `eager.run`, each step one compiled call."""
     return eager.run(plan, _compiled_step())

@@ -1,188 +1,226 @@
-"""C++ from a step graph: a kernel that holds the whole time loop, and one that holds its adjoint.
+"""C++ from a step graph: the struct `Step` that the time loops in `include/` run, forward and backward.
 
-Lanes are all nodes of all simulations, in blocks of a few vectors. A block runs through all of time before the next
-begins, so that its states stay in registers or the nearest cache. A block at the end repeats the last lane, so that
-every loop is over whole vectors and no value depends on its place.
+A value is computed where it changes: what is constant in time once, into `Fixed`; what moves, in every step. The
+backward half of a step takes what it needs of the forward half from a tape.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from functools import cached_property
 
-from torchmass.kernels.graph import Node
-from torchmass.kernels.loops import ADJOINT, FORWARD, HEAD, NORMALS
-from torchmass.kernels.operations import BOOLEAN, OPERATIONS
+from torchmass.kernels.graph import Graph, Node
+from torchmass.kernels.operations import BOOLEAN, CHEAP, OPERATIONS
 from torchmass.kernels.step_graph import StepGraph
 
+TAPE_BYTES = 48 * 1024  # of a tile: it should stay in the nearest caches
+WIDTHS = ((60, 5), (200, 2))  # cost of a step, vectors that go through time together: there are 32 registers
+DEAR = 12  # what an elementary function costs, in additions
 
-class Block:
-    """The C++ of a list of nodes for one lane l; what does not change in time is computed once, into arrays."""
 
-    def __init__(self, step: StepGraph, outputs: Sequence[Node], hoist: bool = True) -> None:
-        graph = step.graph
-        labels = [f"{kind}_{name}" for kind in "xg" for name in step.states] + [f"z_{source}" for source in step.drives]
-        labels += ["h", *(name for name in step.leaves if name.startswith("u_"))]
-        moving = graph.depends([graph.input(label) for label in labels])
-        names, self.called = _names(step), {}
-        self.once: list[str] = []  # statements before the time loop
-        self.arrays: list[str] = []
-        self.lines: list[str] = []  # statements within it
-        for node in graph.needed(outputs):
-            instruction = graph.instructions[node]
+class Body:
+    """The statements of one C++ function: the nodes it computes, given what it can read."""
+
+    def __init__(self, graph: Graph, given: dict[Node, str]) -> None:
+        self.graph, self.called, self.lines = graph, dict(given), list[str]()
+
+    def compute(self, nodes: Iterable[Node]) -> "Body":
+        """Write a statement for each of the nodes, in order, that is neither given nor a constant."""
+        for node in nodes:
+            instruction = self.graph.instructions[node]
             if instruction.name == "const":
                 self.called[node] = _literal(instruction.value)
-            elif instruction.name == "input":
-                self.called[node] = names[instruction.label]
-            else:
+            elif node not in self.called:
                 code = OPERATIONS[instruction.name].code.format(*(self.called[arg] for arg in instruction.args))
-                self._write(node, code, instruction.name in BOOLEAN, node in moving or not hoist)
+                self.called[node] = f"v{node}"
+                self.lines.append(f"const {_kind(self.graph, node)} v{node} = {code};")
+        return self
 
-    def _write(self, node: Node, code: str, boolean: bool, moving: bool) -> None:
-        kind = "bool" if boolean else "T"
-        if moving:
-            self.called[node] = f"v{node}"
-            self.lines.append(f"const {kind} v{node} = {code};")
-        else:
-            self.called[node] = f"c{node}[l]"
-            self.arrays.append(f"{kind} c{node}[L];")
-            self.once.append(f"c{node}[l] = {code};")
+    def move(self, target: str, nodes: Sequence[Node]) -> "Body":
+        """Write the nodes to `target[…]`; the last of them is read before the first is written."""
+        self.lines += [f"const V {target}_{k} = {self.called[node]};" for k, node in enumerate(nodes)]
+        self.lines += [f"{target}[{k}] = {target}_{k};" for k in range(len(nodes))]
+        return self
 
-    def before_time(self) -> list[str]:
-        """The declaration and the computation of what does not change in time."""
-        head = [*self.arrays, "#pragma omp simd", "for (int l = 0; l < L; ++l) {"]
-        return [*head, *("    " + line for line in self.once), "}"] if self.once else []
+    def add(self, target: str, nodes: Sequence[Node]) -> "Body":
+        """Add each node to its place in `target[…]`."""
+        zero = self.graph.constant(0.0)
+        self.lines += [f"{target}[{k}] += {self.called[node]};" for k, node in enumerate(nodes) if node != zero]
+        return self
+
+    def function(self, head: str) -> str:
+        """The whole function."""
+        return f"    TM_INLINE void {head} {{\n" + "".join(f"        {line}\n" for line in self.lines) + "    }\n"
+
+
+def _kind(graph: Graph, node: Node) -> str:
+    return "M" if graph.instructions[node].name in BOOLEAN else "V"
 
 
 def _literal(value: float) -> str:
     if math.isnan(value):
-        return "tm::not_a_number<T>"
+        return "V(tm::not_a_number<T>)"
     if math.isinf(value):
-        return "tm::infinity<T>" if value > 0 else "-tm::infinity<T>"
-    return f"T({value!r})"
+        return f"V({'' if value > 0 else '-'}tm::infinity<T>)"
+    return f"V(T({value!r}))"
 
 
-def _prologue(step: StepGraph) -> list[str]:
-    """Per block: which node and simulation each place is, and the leaves at their first step."""
-    leaves, count = step.leaves, len(step.leaves)
-    return [
-        "uint32_t node[L], simulation[L];",
-        f"int64_t at[{count}][L];",
-        f"T {', '.join(f'{name}[L]' for name in leaves)};",
-        "for (int l = 0; l < L; ++l) {",
-        "    const int64_t lane = b + l < r.lanes ? b + l : r.lanes - 1;",
-        "    node[l] = lane % r.nodes, simulation[l] = r.first_simulation + lane / r.nodes;",
-        f"    for (int k = 0; k < {count}; ++k)",
-        "        at[k][l] = lane / r.nodes * stride[3 * k + 1] + lane % r.nodes * stride[3 * k + 2];",
-        *(f"    {name}[l] = leaf[{k}][at[{k}][l]];" for k, name in enumerate(leaves)),
-        "}",
-        *(f"T z_{source}[4][L]; int64_t block_{source} = -1;" for source in step.drives),
-    ]
+class StepCode:
+    """The functions of `Step`, and which node each of them computes."""
+
+    def __init__(self, step: StepGraph, wanted: Sequence[str] | None) -> None:
+        step = replace(step, graph=step.graph.copy())  # what is added here must not number another's nodes
+        self.step, self.graph = step, step.graph
+        self.has_adjoint, self.wanted = wanted is not None, tuple(wanted or ())
+        label = self.graph.input
+        self.x = {label(f"x_{name}"): f"x[{k}]" for k, name in enumerate(step.states)}
+        self.given = self.x | {label(name): f"u[{k}]" for k, name in enumerate(step.inputs)}
+        self.given |= {label(f"z_{source}"): f"z[{k}]" for k, source in enumerate(step.drives)}
+        self.back = {label(f"g_{name}"): f"g[{k}]" for k, name in enumerate(step.states)}
+        none: tuple[Node, ...] = ()
+        self.step_back = (none, none) if wanted is None else step.adjoint(wanted)
+        self.rows_back = (none, none) if wanted is None else step.output_adjoint(wanted)
+        self.moving = self.graph.depends([*self.given, *self.back, label("h")])
+        self.roots = [*step.after, *step.outputs, *sum((*self.step_back, *self.rows_back), none)]
+        self.held = self._held()
+        self.q = {node: f"q.c{node}" for node in self.held}
+        self.taped = self._taped()
+
+    def _held(self) -> list[Node]:
+        """What is constant in time and read by what moves, or is itself a result."""
+        needed = self.graph.needed(self.roots)
+        read = {arg for node in needed if node in self.moving for arg in self.graph.instructions[node].args}
+        return [node for node in sorted(read | set(self.roots)) if node not in self.moving and not self._constant(node)]
+
+    def _constant(self, node: Node) -> bool:
+        return self.graph.instructions[node].name == "const"
+
+    def _taped(self) -> list[Node]:
+        """What the backward half reads of the forward half: the states, and what is dear or computed anyway."""
+        backward = self.graph.depends(list(self.back))
+        forward = set(self.graph.needed(self.step.after))
+        taken: set[Node] = set()
+        for node in reversed(self.graph.needed(sum(self.step_back, ()))):
+            name, args = self.graph.instructions[node].name, self.graph.instructions[node].args
+            if node in backward or (node in taken and node not in forward and name in CHEAP):
+                taken.discard(node)
+                taken.update(arg for arg in args if arg in self.moving and arg not in backward)
+        return [*self.x, *sorted(taken - set(self.x))]
+
+    @property
+    def tile(self) -> int:
+        """The steps of a tile: as many as keep the tape in cache, a power of two."""
+        steps = TAPE_BYTES // (64 * max(1, len(self.taped)))
+        return max(8, min(64, 2 ** (steps.bit_length() - 1)))
+
+    @property
+    def width(self) -> int:
+        """How many vectors go through time together."""
+        return next((width for most, width in WIDTHS if self.cost <= most), 1)
+
+    @cached_property
+    def cost(self) -> int:
+        """What a step costs, backward included, in additions."""
+        nodes = self.graph.needed([*self.step.after, *sum(self.step_back, ())])
+        names = [self.graph.instructions[node].name for node in nodes if node in self.moving]
+        return sum(1 if name in CHEAP or name == "input" else DEAR for name in names)
+
+    def _moving(self, nodes: Sequence[Node]) -> list[Node]:
+        return [node for node in self.graph.needed(nodes) if node in self.moving or self._constant(node)]
+
+    def fix(self) -> str:
+        """Everything that is constant in time."""
+        constants = {self.graph.input(name): f"leaf[{k}]" for k, name in enumerate(self.step.constants)}
+        body = Body(self.graph, constants | {self.graph.input("dt"): "dt"})
+        body.compute(self.graph.needed(self.held))
+        body.lines += [f"q.c{node} = {body.called[node]};" for node in self.held]
+        return body.function("fix(Fixed &q, const V *leaf, V dt)")
+
+    def forward(self) -> str:
+        """One step."""
+        body = Body(self.graph, self.given | self.q).compute(self._moving(self.step.after))
+        return body.move("x", self.step.after).function("step(const Fixed &q, V *x, const V *u, const V *z)")
+
+    def output(self) -> str:
+        """What the outputs are in a state."""
+        body = Body(self.graph, self.x | self.q).compute(self._moving(self.step.outputs))
+        return body.move("h", self.step.outputs).function("output(const Fixed &q, const V *x, V *h)")
+
+    def record(self) -> str:
+        """One step that fills the tape."""
+        body = Body(self.graph, self.given | self.q).compute(self._moving([*self.step.after, *self.taped]))
+        for place, node in enumerate(self.taped):
+            value = body.called[node]
+            body.lines.append(f"tape[{place}] = {value if _kind(self.graph, node) == 'V' else _as_number(value)};")
+        head = "record(const Fixed &q, V *x, const V *u, const V *z, V *tape)"
+        return body.move("x", self.step.after).function(head)
+
+    def backward(self) -> str:
+        """The adjoint of a step, from its tape."""
+        read = {
+            node: f"tape[{place}]" if _kind(self.graph, node) == "V" else f"(tape[{place}] != V(T(0)))"
+            for place, node in enumerate(self.taped)
+        }
+        before, found = self.step_back
+        body = Body(self.graph, read | self.back | self.q).compute(self._moving_back([*before, *found], set(read)))
+        return body.add("sum", found).move("g", before).function("back(const Fixed &q, const V *tape, V *g, V *sum)")
+
+    def _moving_back(self, nodes: Sequence[Node], read: set[Node]) -> list[Node]:
+        """What is left to compute where the nodes `read` are given."""
+        wanted = set(nodes) - read
+        for node in reversed(self.graph.needed(nodes)):
+            if node in wanted and node in self.moving:
+                wanted.update(arg for arg in self.graph.instructions[node].args if arg not in read)
+        return sorted(node for node in wanted if node in self.moving or self._constant(node))
+
+    def rows(self) -> str:
+        """The adjoint of the output, in a state."""
+        states, leaves = self.rows_back
+        given = self.x | self.q | {self.graph.input("h"): "h"}
+        body = Body(self.graph, given).compute(self._moving([*states, *leaves]))
+        head = "output_back(const Fixed &q, const V *x, V h, V *g, V *sum)"
+        return body.add("g", states).add("sum", leaves).function(head)
 
 
-def _per_step(step: StepGraph) -> list[str]:
-    """Per step: the inputs that change in time, and the noise, drawn four steps at once."""
-    lines = [
-        f"if (stride[{3 * k}]) for (int l = 0; l < L; ++l) {name}[l] = leaf[{k}][t * stride[{3 * k}] + at[{k}][l]];"
-        for k, name in enumerate(step.leaves)
-        if name.startswith("u_")
-    ]
-    if step.drives:
-        lines.append("const int64_t now = r.first_step + t;")
-    for source in step.drives:
-        lines += [
-            f"if (block_{source} != (now >> 2)) {{",
-            f"    block_{source} = now >> 2;",
-            f"    normals(z_{source}, node, simulation, block_{source}, {source}u, r.seed);",
-            "}",
-        ]
-    return lines
+def _as_number(mask: str) -> str:
+    return f"tm::select({mask}, V(T(1)), V(T(0)))"
 
 
-def _names(step: StepGraph) -> dict[str, str]:
-    """What the kernels call the inputs of the graph."""
-    names = {f"x_{name}": f"x_{name}[l]" for name in step.states} | {name: f"{name}[l]" for name in step.leaves}
-    names |= {f"z_{source}": f"z_{source}[now & 3][l]" for source in step.drives}
-    return names | {f"g_{name}": f"g_{name}[l]" for name in step.states} | {"dt": "dt", "h": "h[l]"}
+# hidden: a constant of one kernel must not stand for that of another, as the loader has it for inline variables
+HEAD = """#include <cstdint>
+#pragma GCC visibility push(hidden)
+#include "math.h"
+using T = {dtype};
+using V = tm::Vec<T>;
+using M = tm::Mask<T>;
+
+struct Step {{
+    static constexpr int states = {states}, leaves = {leaves}, inputs = {inputs}, drives = {drives};
+    static constexpr int outputs = {outputs}, width = {width}, wanted = {wanted}, tape = {tape}, tile = {tile};
+    static constexpr uint32_t sources[] = {{{sources}}};
+    struct Fixed {{
+{fixed}    }};
+"""
 
 
-def _fill(template: str, **parts: list[str] | int) -> str:
-    """The template with every part in its place, a line each, at the depth of the place."""
-    for name, lines in parts.items():
-        if isinstance(lines, list):
-            mark = "{" + name + "}"
-            indent = template[: template.index(mark)].rpartition("\n")[2]
-            template = template.replace(mark, ("\n" + indent).join(lines).replace("{", "{{").replace("}", "}}"))
-    return template.format(**{name: value for name, value in parts.items() if isinstance(value, int)})
-
-
-def _each(template: str, names: Sequence[str]) -> list[str]:
-    """The template for every name, with its place k."""
-    return [template.format(k=k, name=name) for k, name in enumerate(names)]
-
-
-def forward_source(step: StepGraph) -> str:
-    """The function `forward`: states from x0 through all steps; rows recorded, the end, and the path if asked for.
-
-    `out` has a place for each state and one for the model's output; what is null is not kept.
-    """
-    block, seen, states = Block(step, step.after), Block(step, [step.output], hoist=False), step.states
-    moved = [f"x_{name}[l] = {block.called[node]};" for name, node in zip(states, step.after, strict=True)]
-    return _fill(
-        FORWARD,
-        states=len(states),
-        declare_states=_each("T x_{name}[L];", states),
-        prologue=_prologue(step),
-        once=block.before_time(),
-        load_start=_each("x_{name}[l] = x0[{k}][lane];", states),
-        store_path=_each("here[{k} * r.padded] = x_{name}[l];", states),
-        each_step=_per_step(step),
-        step=[*block.lines, *moved],
-        store_states=_each("if (out[{k}]) put(out[{k}] + here, x_{name}, live);", states),
-        output=[*seen.lines, f"h[l] = {seen.called[step.output]};"],
-        store_end=_each("end[{k}][b + l] = x_{name}[l];", states),
+def source(code: StepCode, dtype: str) -> str:
+    """The whole translation unit: the forward loop, or the adjoint if the code has one."""
+    step = code.step
+    head = HEAD.format(
+        dtype=dtype,
+        states=len(step.states),
+        leaves=len(step.leaves),
+        inputs=len(step.inputs),
+        drives=len(step.drives),
+        outputs=len(step.outputs),
+        width=code.width,
+        wanted=len(code.wanted),
+        tape=len(code.taped),
+        tile=code.tile,
+        sources=", ".join(f"{source}u" for source in step.drives) or "0u",
+        fixed="".join(f"        {_kind(step.graph, node)} c{node};\n" for node in code.held),
     )
-
-
-EACH_STEP = "if (each[{k}]) for (int l = 0; l < live; ++l) each[{k}][here + l] = sum_{name}[l], sum_{name}[l] = 0;"
-
-
-def _output_adjoint(step: StepGraph, wanted: Sequence[str]) -> list[str]:
-    """What the gradient of a recorded output adds to those of the states and leaves."""
-    states, leaves = step.output_adjoint(wanted)
-    block = Block(step, (*states, *leaves), hoist=False)
-    added = [f"g_{name}[l] += {block.called[node]};" for name, node in zip(step.states, states, strict=True)]
-    added += [f"sum_{name}[l] += double({block.called[node]});" for name, node in zip(wanted, leaves, strict=True)]
-    return [*block.lines, *added]
-
-
-def adjoint_source(step: StepGraph, wanted: Sequence[str]) -> str:
-    """The function `adjoint`: from gradients of the rows and the end back to those of x0 and the leaves wanted.
-
-    Gradients of leaves are summed over time per lane, in double; those of inputs that change in time are per step.
-    """
-    before, leaves = step.adjoint(wanted)
-    block, states = Block(step, (*before, *leaves)), step.states
-    found = [f"sum_{n}[l] += double({block.called[node]});" for n, node in zip(wanted, leaves, strict=True)]
-    found += [f"g_{name}[l] = {block.called[node]};" for name, node in zip(states, before, strict=True)]
-    return _fill(
-        ADJOINT,
-        states=len(states),
-        declare_states=_each("T x_{name}[L] = {{}}, g_{name}[L] = {{}};", states),
-        declare_sums=_each("double sum_{name}[L] = {{}};", wanted),
-        prologue=_prologue(step),
-        once=block.before_time(),
-        load_end=_each("x_{name}[l] = end[{k}][b + l];\nif (g_end[{k}]) g_{name}[l] = g_end[{k}][b + l];", states),
-        add_rows=_each("if (g_out[{k}]) add(g_{name}, g_out[{k}] + here, live);", states),
-        output=_output_adjoint(step, wanted),
-        load_path=_each("x_{name}[l] = here[{k} * r.padded];", states),
-        each_step=_per_step(step),
-        step=[*block.lines, *found],
-        store_each=_each(EACH_STEP, wanted),
-        store_gradients=_each("g_x0[{k}][b + l] = g_{name}[l];", states)
-        + _each("if (!each[{k}]) sums[{k}][b + l] = sum_{name}[l];", wanted),
-    )
-
-
-def source(step: StepGraph, dtype: str, lanes: int, wanted: Sequence[str] | None) -> str:
-    """The whole translation unit; with the adjoint for the leaves wanted, unless that is None."""
-    parts = [HEAD.format(dtype=dtype, lanes=lanes), NORMALS if step.drives else "", forward_source(step)]
-    return "".join([*parts, "" if wanted is None else adjoint_source(step, wanted)])
+    forward = [code.fix(), code.forward(), code.output()]
+    if not code.has_adjoint:
+        return head + "\n".join(forward) + '};\n#include "forward.h"\n'
+    return head + "\n".join([*forward, code.record(), code.backward(), code.rows()]) + '};\n#include "adjoint.h"\n'

@@ -1,27 +1,48 @@
 """The reference meaning of a run: a Python loop over `step`, differentiated by autograd."""
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 from torchmass.dynamics import step
 from torchmass.integrators import INTEGRATORS, Values
-from torchmass.kernels.finite import watch_parameters, watch_states
-from torchmass.kernels.plan import Plan
+from torchmass.kernels.finite import watch_states, watched
+from torchmass.kernels.plan import Outcome, Plan
+
+Step = Callable[..., Values]
 
 
-def run(plan: Plan, advance: Callable[..., Values] = step) -> tuple[dict[str, Tensor], Values]:
-    """The recorded rows of every monitor, (T, *b, …), and the state in which the run ends."""
+def run(plan: Plan, advance: Step = step) -> Outcome:
+    """Integrate the plan step by step."""
     if torch.compiler.is_compiling():  # torch.compile falls back to this very loop, and says so under fullgraph=True
         raise RuntimeError("a run is not unrolled into a graph (10 steps take 17-60 s to compile); compile around it.")
-    x, scheme, rows = plan.x0, INTEGRATORS[plan.method], plan.rows
+    if plan.gradient == "forward":
+        raise ValueError("gradient='forward' is carried by the fused loop, and this run is eager; see explain().")
+    plan = watched(plan)
+    x, stretches, rows = plan.x0, plan.checkpoint != "none", dict[str, list[Tensor]]()
+    length = plan.interval() if stretches else plan.steps
+    for begin in range(0, plan.steps, length):
+        stretch = partial(_stretch, plan, advance, begin, min(begin + length, plan.steps))
+        found = checkpoint(stretch, *x, use_reentrant=False, preserve_rng_state=False) if stretches else stretch(*x)
+        x, recorded = found
+        for name, values in recorded.items():
+            rows.setdefault(name, []).extend(values)
+    return Outcome({name: torch.stack(values) for name, values in rows.items()}, x)
+
+
+def _stretch(plan: Plan, advance: Step, begin: int, end: int, *x: Tensor) -> tuple[Values, dict[str, list[Tensor]]]:
+    """The steps from `begin` to `end`: where they lead, and what the monitors see on the way."""
+    scheme, rows, horizon = INTEGRATORS[plan.method], plan.rows, plan.grad_horizon
     recorded: dict[str, list[Tensor]] = {name: [] for name in plan.monitors}
-    watch_parameters(plan)
-    for i, (u, z) in enumerate(zip(plan.input_rows(), plan.noise_rows(), strict=True)):
+    for i, u, z in zip(range(begin, end), plan.input_rows(begin, end), plan.noise_rows(begin, end), strict=True):
+        if horizon and i and i % horizon == 0:
+            x = tuple(value.detach() for value in x)
         x = advance(plan.dynamics, scheme, x, u, plan.dt, z)
         watch_states(plan, i, x)
         if i in rows:
             for name, value in plan.record(x).items():
                 recorded[name].append(value)
-    return {name: torch.stack(values) for name, values in recorded.items()}, x
+    return x, recorded

@@ -1,6 +1,9 @@
 """Numbers that leave the finite range: caught in the run and on the gradient's way back, with the step named."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -27,8 +30,11 @@ def refuse_nonfinite(plan: Plan, series: dict[str, Tensor], x: Values) -> None:
 
 
 def _at(plan: Plan, i: int) -> str:
-    end = plan.first_step + i + 1
-    return f"after step {end} (t = {end * plan.dt:g} ms)"
+    return _after(plan.first_step + i + 1, plan.dt)
+
+
+def _after(end: int, dt: float) -> str:
+    return f"after step {end} (t = {end * dt:g} ms)"
 
 
 def _where(plan: Plan) -> str:
@@ -63,12 +69,28 @@ def watch_states(plan: Plan, i: int, x: Values) -> None:
                 value.register_hook(partial(_check_state, plan, i, name))
 
 
-def watch_parameters(plan: Plan) -> None:
-    """Have the backward pass raise if the gradient of a parameter is not finite, naming the parameter."""
-    if torch.is_grad_enabled() and not torch.compiler.is_compiling():
-        for name, value in plan.dynamics.parameters():
-            if value.requires_grad:
-                value.register_hook(partial(_check_parameter, name))
+def watched(plan: Plan) -> Plan:
+    """The same plan, with a backward pass that raises if the gradient of a parameter is not finite, naming it."""
+    if not torch.is_grad_enabled() or torch.compiler.is_compiling():
+        return plan
+    dynamics = plan.dynamics
+    links = [replace(link, weights=_watch("weights", link.weights), p=_watch_each(link.p)) for link in dynamics.links]
+    drives = [drive.holding(*map(_watch, drive.names, drive.leaves)) for drive in dynamics.drives]
+    dynamics = replace(dynamics, p=_watch_each(dynamics.p), links=tuple(links), drives=tuple(drives))
+    return replace(plan, dynamics=dynamics)
+
+
+def _watch_each(values: Any) -> Any:
+    return type(values)(*map(_watch, values._fields, values))
+
+
+def _watch(name: str, value: Tensor) -> Tensor:
+    if not value.requires_grad:
+        return value
+    alias = value.view_as(value)  # a hook on a parameter itself would stay there after the run
+    if alias.requires_grad:  # not within a vmap
+        alias.register_hook(partial(_check_parameter, name))
+    return alias
 
 
 def _broken(gradient: Tensor | None) -> bool:
@@ -77,17 +99,25 @@ def _broken(gradient: Tensor | None) -> bool:
 
 def _check_state(plan: Plan, i: int, name: str, gradient: Tensor | None) -> None:
     if _broken(gradient):
-        free = ", ".join(name for name, value in plan.dynamics.parameters() if value.requires_grad) or "the start"
-        cause = (
-            "the loss or its own gradient is not finite"
-            if i == plan.steps - 1
-            else "gradients grow on their way back through chaos and long runs; shorten the run"
-        )
-        raise NonFiniteError(
-            f"the gradient for {free} is not finite: it broke at the state {name} {_at(plan, i)}; {cause}."
-        )
+        free = [name for name, value in plan.dynamics.parameters() if value.requires_grad]
+        raise lost_gradient(free, name, plan.first_step + i + 1, plan.dt, i == plan.steps - 1)
+
+
+def lost_gradient(free: Sequence[str], state: str, end: int, dt: float, last: bool) -> NonFiniteError:
+    """The error for a gradient that broke at a state after step `end`, in the last step or before."""
+    growing = "gradients grow on their way back through chaos and long runs; shorten the run"
+    cause = "the loss or its own gradient is not finite" if last else growing
+    names = ", ".join(free) or "the start"
+    return NonFiniteError(
+        f"the gradient for {names} is not finite: it broke at the state {state} {_after(end, dt)}; {cause}."
+    )
 
 
 def _check_parameter(name: str, gradient: Tensor | None) -> None:
     if _broken(gradient):
-        raise NonFiniteError(f"the gradient of the loss with respect to {name} is not finite.")
+        raise nonfinite_gradient(name)
+
+
+def nonfinite_gradient(name: str) -> NonFiniteError:
+    """The error for a parameter whose gradient is not finite."""
+    return NonFiniteError(f"the gradient of the loss with respect to {name} is not finite.")

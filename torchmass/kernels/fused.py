@@ -1,40 +1,80 @@
 """A run in one call of a generated kernel, with the exact discrete adjoint as its gradient."""
 
+import math
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 from torchmass.integrators import Values
-from torchmass.kernels.autograd import LANES, Call, FusedRun
-from torchmass.kernels.finite import watch_parameters
-from torchmass.kernels.plan import Monitor, OutputMonitor, Plan, Snapshot, StateMonitor
-from torchmass.kernels.step_graph import StepKind, trace_step
+from torchmass.kernels import call as native
+from torchmass.kernels.autograd import CompiledRun, FusedRun
+from torchmass.kernels.call import Call
+from torchmass.kernels.forward_gradient import forward_gradient
+from torchmass.kernels.kernel import DTYPES, kernel_name, tile
+from torchmass.kernels.plan import Monitor, Outcome, OutputMonitor, Plan, Snapshot, StateMonitor
+from torchmass.kernels.step_graph import StepKind
 from torchmass.kernels.trace import TraceError
+from torchmass.kernels.transforms import is_transformed, needs_gradient
 
 
-def run(plan: Plan) -> tuple[dict[str, Tensor], Values]:
-    """As `eager.run`, in one kernel. Raises `TraceError` where the model or the run cannot be fused."""
+def run(plan: Plan) -> Outcome:
+    """Integrate the plan in one kernel. Raises `TraceError` where the model or the run cannot be fused."""
     try:
-        _refuse_elsewhere(plan.x0[0])
-        step = trace_step(StepKind.of(plan.dynamics, plan.method))
+        kernel = kernel_of(plan)
     except TraceError as error:
         raise TraceError(f"the model cannot be fused: {error} Use backend='eager'.") from error
-    kept = _kept(plan)
-    watch_parameters(plan)
-    leaves = (*plan.dynamics.p, *(drive.sigma for drive in plan.dynamics.drives), *plan.inputs)
-    wanted = None
-    if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (*plan.x0, *leaves)):
-        wanted = tuple(i for i, leaf in enumerate(leaves) if leaf.requires_grad)
-    found = FusedRun.apply(Call(plan, step, kept, wanted), *plan.x0, *leaves)
-    series = dict(zip(kept, found, strict=False))
-    ends = tuple(found[len(kept) : len(kept) + len(plan.names)])
-    return {name: _seen(plan, monitor, series) for name, monitor in plan.monitors.items()}, ends
+    leaves = (*plan.dynamics.p, *plan.dynamics.noise_leaves, *plan.inputs)
+    call = call_of(plan, kernel, leaves)
+    if call.adjoint and plan.gradient == "forward":
+        found = forward_gradient(call, plan.x0, leaves)
+    else:
+        found = _execute(call, plan.x0, leaves)
+    series, ends = dict(zip(call.kept, found, strict=False)), found[len(call.kept) :][: len(plan.x0)]
+    seen = {name: _seen(plan, monitor, series) for name, monitor in plan.monitors.items()}
+    own = all(isinstance(monitor, (StateMonitor, OutputMonitor)) for monitor in plan.monitors.values())
+    return Outcome(seen, tuple(ends), finite=own and not torch.compiler.is_compiling() and not found[-2].item())
 
 
-def _refuse_elsewhere(like: Tensor) -> None:
+def _execute(call: Call, starts: Values, leaves: Values) -> Sequence[Tensor]:
+    """What the kernel returns, with a gradient and a tangent where one may be asked for."""
     if torch.compiler.is_compiling():
-        raise RuntimeError("a fused run is one call of a kernel; torch.compile goes around it.")
-    if like.device.type != "cpu" or like.dtype not in LANES:
+        return CompiledRun.apply(call, len(starts), *starts, *leaves)
+    if call.adjoint or is_transformed():
+        return FusedRun.apply(call, len(starts), *starts, *leaves)
+    return native.forward(call, starts, leaves)  # torch's ways around it cost 100 µs
+
+
+def kernel_of(plan: Plan) -> str:
+    """The name of the kernel that runs the plan. Raises `TraceError` where there is none."""
+    like = plan.x0[0]
+    if like.device.type != "cpu" or like.dtype not in DTYPES:
         raise TraceError(f"it is {like.dtype} on {like.device}; kernels are for float32 and float64 on the CPU so far.")
+    return kernel_name(*StepKind.of(plan.dynamics, plan.method))
+
+
+def call_of(plan: Plan, kernel: str, leaves: tuple[Tensor, ...]) -> Call:
+    """The plan in numbers."""
+    adjoint = torch.is_grad_enabled() and any(map(needs_gradient, (*plan.x0, *leaves)))
+    wanted = tuple(i for i, leaf in enumerate(leaves) if needs_gradient(leaf)) if adjoint else ()
+    seed, shape = plan.seed or 0, tuple(plan.x0[0].shape)
+    return Call(
+        kernel=kernel,
+        shape=shape,
+        dt=plan.dt,
+        steps=plan.steps,
+        first_step=plan.first_step,
+        first_simulation=plan.first_simulation,
+        simulations=math.prod(shape[:-1]),
+        transient=plan.transient,
+        every=plan.every,
+        seed=seed - 2**64 if seed >= 2**63 else seed,
+        interval=plan.interval(tile(kernel, wanted)) if adjoint else plan.steps,
+        horizon=plan.grad_horizon,
+        kept=_kept(plan),
+        wanted=wanted,
+        adjoint=adjoint,
+    )
 
 
 def _kept(plan: Plan) -> tuple[int, ...]:

@@ -26,6 +26,10 @@ class Graph:
     instructions: list[Instruction] = field(default_factory=list)
     _known: dict[tuple[object, ...], Node] = field(default_factory=dict)
 
+    def copy(self) -> "Graph":
+        """The same list, to which more can be added than to this one."""
+        return Graph(list(self.instructions), dict(self._known))
+
     def constant(self, value: float) -> Node:
         """A number."""
         key = ("const", value, math.copysign(1.0, value))  # 0 and −0 differ
@@ -39,6 +43,8 @@ class Graph:
         """An operation on earlier nodes; a constant or an earlier node where it is one already."""
         values = [self.instructions[arg].value for arg in args if self.instructions[arg].name == "const"]
         operation = OPERATIONS[name]
+        if name == "where" and self.instructions[args[0]].name == "const":
+            return args[1] if self.instructions[args[0]].value else args[2]
         if len(values) == len(args) and operation.fold is not None:
             return self.constant(float(operation.fold(*values)))
         same = self._identity(name, args)

@@ -34,6 +34,10 @@ def _clamp(g: Any, y: Any, x: Any, low: Any, high: Any) -> tuple[Any, None, None
     return torch.where((x >= low) & (x <= high), g, 0.0), None, None
 
 
+def _where(g: Any, y: Any, c: Any, a: Any, b: Any) -> tuple[None, Any, Any]:
+    return None, torch.where(c, g, 0.0), torch.where(c, 0.0, g)
+
+
 def _pow(g: Any, y: Any, a: Any, b: Any) -> tuple[Any, Any]:
     return g * b * a ** (b - 1), torch.where(a == 0, 0.0, g * y * torch.log(a))
 
@@ -71,7 +75,7 @@ OPERATIONS: dict[str, Operation] = {
     "minimum": Operation("tm::minimum({0}, {1})", lambda g, y, a, b: _extremum(g, a < b, a, b)),
     "maximum": Operation("tm::maximum({0}, {1})", lambda g, y, a, b: _extremum(g, a > b, a, b)),
     "clamp": Operation("tm::clamp({0}, {1}, {2})", _clamp),
-    "where": Operation("{0} ? {1} : {2}", lambda g, y, c, a, b: (None, torch.where(c, g, 0.0), torch.where(c, 0.0, g))),
+    "where": Operation("tm::select({0}, {1}, {2})", _where),
     "lt": Operation("{0} < {1}"),
     "le": Operation("{0} <= {1}"),
     "gt": Operation("{0} > {1}"),
@@ -83,3 +87,4 @@ OPERATIONS: dict[str, Operation] = {
     "not": Operation("!{0}"),
 }
 BOOLEAN = frozenset({"lt", "le", "gt", "ge", "eq", "ne", "and", "or", "not"})
+CHEAP = BOOLEAN | {"add", "sub", "mul", "neg", "abs", "where", "minimum", "maximum", "clamp", "sign", "floor"}

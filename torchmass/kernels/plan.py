@@ -1,8 +1,9 @@
 """Plan: what one run computes, with every choice made and every tensor in place."""
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -10,8 +11,21 @@ from torch import Tensor
 from torchmass.dynamics import Dynamics
 from torchmass.integrators import Values
 from torchmass.kernels.draws import normals
+from torchmass.values import whole
 
 CHUNK = 256  # steps whose noise is drawn at once
+
+
+def check_gradient(checkpoint: int | str, horizon: int | None, gradient: str) -> None:
+    """Raise a `ValueError` unless these say how the gradient of a run is to be computed."""
+    if checkpoint not in ("none", "sqrt"):
+        whole("checkpoint, if not 'none' or 'sqrt', the steps between two kept states,", checkpoint)
+    if horizon is not None:
+        whole("grad_horizon, in steps,", horizon)
+    if gradient not in ("reverse", "forward"):
+        raise ValueError(f"gradient must be 'reverse' or 'forward', got {gradient!r}.")
+    if gradient == "forward" and (horizon is not None or checkpoint != "none"):
+        raise ValueError("gradient='forward' keeps nothing and cuts nothing: leave out checkpoint and grad_horizon.")
 
 
 class Snapshot(dict[str, Tensor]):
@@ -64,16 +78,25 @@ class Plan:
     seed: int | None = None
     first_step: int = 0
     first_simulation: int = 0
+    checkpoint: int | str = "none"  # or "sqrt", or the steps between two states that are kept for the gradient
+    grad_horizon: int = 0  # steps over which gradients are carried back; 0: all
+    gradient: str = "reverse"  # or "forward"
 
     @property
     def rows(self) -> range:
         """The steps that are recorded."""
         return range(self.transient, self.steps, self.every)
 
+    def interval(self, least: int = 1) -> int:
+        """The steps between two states that are kept for the gradient, where `least` are computed again at no cost."""
+        if isinstance(self.checkpoint, int):
+            return min(self.checkpoint, self.steps)
+        return least if self.checkpoint == "none" else -(-math.isqrt(self.steps * least) // least) * least
+
     def times(self) -> Tensor:
         """The end of each recorded step in ms, (T,), float64."""
-        rows = torch.arange(len(self.rows), dtype=torch.float64, device=self.x0[0].device)
-        return (self.first_step + self.transient + 1 + self.every * rows) * self.dt
+        first, last = self.first_step + self.transient + 1, self.first_step + self.steps + 1
+        return torch.arange(first, last, self.every, dtype=torch.float64, device=self.x0[0].device) * self.dt
 
     def record(self, x: Values) -> dict[str, Tensor]:
         """What the monitors see in state `x`."""
@@ -88,16 +111,17 @@ class Plan:
             raise TypeError(f"a monitor must return a tensor, got {type(value).__name__}.")
         return value
 
-    def input_rows(self) -> Iterator[Values]:
-        """The inputs of each step."""
+    def input_rows(self, begin: int = 0, end: int | None = None) -> Iterator[Values]:
+        """The inputs of each step from `begin` to `end`."""
         constant = [u.shape[0] == 1 for u in self.inputs]
-        for i in range(self.steps):
+        for i in range(begin, self.steps if end is None else end):
             yield tuple(u[0 if held else i] for u, held in zip(self.inputs, constant, strict=True))
 
-    def noise_rows(self) -> Iterator[Values]:
+    def noise_rows(self, begin: int = 0, end: int | None = None) -> Iterator[Values]:
         """A standard normal for each drive, (*b, N), at each step; drawn in chunks, never stored."""
-        for start in range(0, self.steps, CHUNK):
-            count = min(CHUNK, self.steps - start)
+        end = self.steps if end is None else end
+        for start in range(begin, end, CHUNK):
+            count = min(CHUNK, end - start)
             chunks = [self._noise(drive.source, start, count) for drive in self.dynamics.drives]
             yield from zip(*chunks, strict=True) if chunks else [()] * count
 
@@ -108,3 +132,11 @@ class Plan:
         simulations = torch.arange(first, first + x.shape[:-1].numel(), device=x.device)
         drawn = normals(self.seed, self.first_step + start, count, simulations, x.shape[-1], source)
         return drawn.reshape(count, *x.shape).to(x.dtype)
+
+
+class Outcome(NamedTuple):
+    """What a backend computed: the rows of every monitor, (T, *b, …), and the states in which the run ends."""
+
+    series: dict[str, Tensor]
+    ends: Values
+    finite: bool = False  # whether all of it is known to be finite

@@ -1,9 +1,9 @@
 """The step of a plan as a graph: what it reads, what it computes, and its adjoint."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from torchmass.bounds import Bounds
 from torchmass.dynamics import Drive, Dynamics, step
@@ -18,10 +18,17 @@ class StepGraph:
 
     graph: Graph
     states: tuple[str, ...]
-    leaves: tuple[str, ...]  # p_<parameter>, s_<source>, u_<input>
+    constants: tuple[str, ...]  # p_<parameter>, s_<source>, t_<source>: do not change in time
+    inputs: tuple[str, ...]  # u_<input>: may change from step to step
     drives: tuple[int, ...]  # sources of the noise z_<source>
     after: tuple[Node, ...]
-    output: Node  # of the states and parameters, wherever they are read
+    outputs: tuple[Node, ...]  # of the states and parameters, wherever they are read
+    titles: Mapping[str, str]  # what users call each leaf
+
+    @property
+    def leaves(self) -> tuple[str, ...]:
+        """All that the step reads beside states and noise, constants first."""
+        return (*self.constants, *self.inputs)
 
     def adjoint(self, wanted: Sequence[str]) -> tuple[tuple[Node, ...], tuple[Node, ...]]:
         """The gradients of the states before the step, and of the leaves wanted, given g_<state> after it."""
@@ -29,7 +36,7 @@ class StepGraph:
 
     def output_adjoint(self, wanted: Sequence[str]) -> tuple[tuple[Node, ...], tuple[Node, ...]]:
         """The gradients of the states, and of the leaves wanted, that a gradient h of the output gives."""
-        return self._gradients([self.output], ["h"], wanted)
+        return self._gradients(self.outputs, ["h"], wanted)
 
     def _gradients(
         self, outputs: Sequence[Node], given: Sequence[str], wanted: Sequence[str]
@@ -43,17 +50,16 @@ class StepGraph:
         return nodes[: len(self.states)], nodes[len(self.states) :]
 
 
-@dataclass(frozen=True)
-class StepKind:
-    """All that the maths of a step depends on: never sizes, values, dt or seeds."""
+class StepKind(NamedTuple):
+    """All that the maths of a step depends on, in plain values: never sizes, tensors, dt or seeds."""
 
     derivative: Any
     output: Any
-    S: Any
+    States: Any
     U: Any
     P: Any
-    bounds: tuple[Bounds, ...]
-    drives: tuple[int, ...]
+    bounds: tuple[tuple[float, float], ...]
+    drives: tuple[tuple[Any, ...], ...]  # the kind of each
     method: str
 
     @classmethod
@@ -61,9 +67,9 @@ class StepKind:
         """The kind of a step of `dynamics`. Raises `TraceError` for a network."""
         if dynamics.links:
             raise TraceError("it is coupled, and coupled networks are not fused yet.")
-        drives = tuple(drive.source for drive in dynamics.drives)
-        maths = (dynamics.derivative, dynamics.output, dynamics.S, dynamics.U, type(dynamics.p))
-        return cls(*maths, dynamics.bounds, drives, method)
+        maths = (dynamics.derivative, dynamics.output, dynamics.States, dynamics.U, type(dynamics.p))
+        bounds = tuple((bounds.low, bounds.high) for bounds in dynamics.bounds)
+        return cls(*maths, bounds, tuple(drive.kind for drive in dynamics.drives), method)
 
 
 @cache
@@ -71,20 +77,23 @@ def trace_step(kind: StepKind) -> StepGraph:
     """Run one step on scalars. Raises `TraceError` where the maths cannot become a kernel."""
     graph = Graph()
     scalar = partial(read, graph)
-    states, parameters = kind.S._fields, [f"p_{name}" for name in kind.P._fields]
-    strengths, ports = [f"s_{source}" for source in kind.drives], [f"u_{name}" for name in kind.U._fields]
+    parameters, ports = [f"p_{name}" for name in kind.P._fields], [f"u_{name}" for name in kind.U._fields]
+    drives: list[Drive] = [drive(*arguments) for drive, *arguments in kind.drives]
+    noise, sources = [name for drive in drives for name in drive.labels], [drive.source for drive in drives]
     dynamics = Dynamics(
         derivative=kind.derivative,
         output=kind.output,
-        S=kind.S,
+        States=kind.States,
         U=kind.U,
         p=kind.P(*map(scalar, parameters)),
-        bounds=kind.bounds,
-        drives=tuple(Drive(source, scalar(name)) for source, name in zip(kind.drives, strengths, strict=True)),
+        bounds=tuple(Bounds(*limits) for limits in kind.bounds),
+        drives=tuple(drive.holding(*map(scalar, drive.labels)) for drive in drives),
     )
-    x, u = tuple(scalar(f"x_{name}") for name in states), [scalar(name) for name in ports]
-    z = [scalar(f"z_{source}") for source in kind.drives]
+    x, u = tuple(scalar(f"x_{name}") for name in dynamics.names), [scalar(name) for name in ports]
+    z = [scalar(f"z_{source}") for source in sources]
     after: Any = step(dynamics, INTEGRATORS[kind.method], x, u, scalar("dt"), z)
-    output: Any = dynamics.output(kind.S(*x), dynamics.p)
-    leaves = (*parameters, *strengths, *ports)
-    return StepGraph(graph, states, leaves, kind.drives, tuple(value.node for value in after), output.node)
+    output: Any = dynamics.output(dynamics.S(*x), dynamics.p)
+    constants, nodes = (*parameters, *noise), tuple(value.node for value in after)
+    titles = dict(zip(constants, (name for name, _ in dynamics.parameters()), strict=True))
+    titles |= {f"u_{name}": f"input {name}" for name in kind.U._fields}
+    return StepGraph(graph, dynamics.names, constants, tuple(ports), tuple(sources), nodes, (output.node,), titles)

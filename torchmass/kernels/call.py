@@ -1,0 +1,172 @@
+"""Call: one run of a kernel, in numbers; and how it reaches the generated code."""
+
+import ctypes
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from torchmass.kernels.finite import lost_gradient, nonfinite_gradient
+from torchmass.kernels.kernel import KERNELS, PADDING, Kernel
+from torchmass.values import is_nonfinite
+
+WORK_OF_A_THREAD = 100_000  # ns that make up for the 20 µs that starting a thread takes
+NANOSECONDS = 0.02  # of one operation on one lane
+
+
+class Call(NamedTuple):
+    """What is computed, in numbers alone, so that it can be an argument of an operator of torch."""
+
+    kernel: str
+    shape: tuple[int, ...]  # of a state, (*b, N)
+    dt: float
+    steps: int
+    first_step: int
+    first_simulation: int
+    simulations: int  # of one member of a vmap: all its members draw the same numbers
+    transient: int
+    every: int
+    seed: int  # of 64 bits, as torch's operators take them: with a sign
+    interval: int  # steps between the states that are kept for the adjoint
+    horizon: int  # steps over which gradients are carried; 0: all
+    kept: tuple[int, ...]  # the states that are recorded, by place; outputs come after the last
+    wanted: tuple[int, ...]  # the leaves whose gradient is wanted
+    adjoint: bool  # whether the path is kept
+
+    @property
+    def rows(self) -> int:
+        """How many rows are recorded."""
+        return len(range(self.transient, self.steps, self.every))
+
+    def path_size(self, states: int) -> int:
+        """How many numbers are kept for the adjoint."""
+        lanes = -(-torch.Size(self.shape).numel() // PADDING) * PADDING
+        return -(-self.steps // self.interval) * states * lanes if self.adjoint else 0
+
+
+class _Run(ctypes.Structure):
+    _fields_ = [
+        *((name, ctypes.c_int64) for name in ("lanes", "nodes", "simulations", "steps", "first_step")),
+        *((name, ctypes.c_int64) for name in ("first_simulation", "transient", "every", "interval", "horizon")),
+        ("threads", ctypes.c_int64),
+        ("seed", ctypes.c_uint64),
+        ("dt", ctypes.c_double),
+        *((name, ctypes.c_void_p) for name in ("leaf", "stride", "x0", "out", "end", "broken", "path")),
+        *((name, ctypes.c_void_p) for name in ("g_out", "g_end", "g_x0", "sums", "each", "scratch", "lost")),
+    ]
+
+
+class _Native:
+    """A `Run` with everything that it points to."""
+
+    def __init__(self, call: Call, kernel: Kernel, leaves: Sequence[Tensor], wanted: Sequence[int] | None) -> None:
+        lanes = torch.Size(call.shape).numel()
+        nanoseconds = call.steps * lanes * kernel.code(wanted).cost * NANOSECONDS
+        self.threads = max(1, min(torch.get_num_threads(), int(nanoseconds / WORK_OF_A_THREAD)))
+        numbers = (call.steps, call.first_step, call.first_simulation, call.transient, call.every, call.interval)
+        self.run = _Run(lanes, call.shape[-1], call.simulations, *numbers, call.horizon, self.threads)
+        self.run.seed, self.run.dt = call.seed & (2**64 - 1), call.dt
+        self._held: list[Any] = []
+        constants, strides, views = len(kernel.step.constants), [], []
+        for i, leaf in enumerate(leaves):
+            view, *steps = laid_out(leaf, i >= constants, call.shape)
+            views.append(view)
+            strides += steps
+        self.point(leaf=views)
+        self._hold("stride", (ctypes.c_int64 * max(1, len(strides)))(*strides))
+
+    def point(self, **tensors: Sequence[Tensor | None] | Tensor) -> None:
+        """Set pointers, to tensors or to lists of them."""
+        for name, value in tensors.items():
+            if isinstance(value, Tensor):
+                self._held.append(value)
+                setattr(self.run, name, value.data_ptr())
+            else:
+                self._held.append(value)
+                addresses = [None if tensor is None else tensor.data_ptr() for tensor in value]
+                self._hold(name, (ctypes.c_void_p * max(1, len(addresses)))(*addresses))
+
+    def _hold(self, name: str, array: Any) -> None:
+        self._held.append(array)
+        setattr(self.run, name, ctypes.addressof(array))
+
+
+def laid_out(leaf: Tensor, timed: bool, shape: tuple[int, ...]) -> tuple[Tensor, int, int, int]:
+    """A leaf, and how far apart its steps, simulations and nodes are; expanded in memory only if it must be."""
+    sizes, strides = list(leaf.shape), list(leaf.stride())
+    per_step = strides[0] if timed and sizes[0] > 1 else 0
+    if timed:
+        sizes, strides = sizes[1:], strides[1:]
+    batch = [(size, stride) for size, stride in zip(sizes[:-1], strides[:-1], strict=True) if size > 1]
+    if not batch or (len(batch) == 1 and batch[0][0] == torch.Size(shape[:-1]).numel()):
+        per_node = strides[-1] if sizes and sizes[-1] > 1 else 0
+        return leaf, per_step, batch[0][1] if batch else 0, per_node
+    axes = leaf if timed else leaf.unsqueeze(0)
+    inner = axes.reshape(axes.shape[0], *(1,) * (len(shape) + 1 - axes.ndim), *axes.shape[1:])
+    view = inner.expand(-1, *shape).reshape(axes.shape[0], -1, shape[-1])
+    return view, view.stride(0) if view.shape[0] > 1 else 0, view.stride(1), view.stride(2)
+
+
+def forward(call: Call, starts: Sequence[Tensor], leaves: Sequence[Tensor]) -> list[Tensor]:
+    """The rows that are kept, (T, *b, N) each, the ends, whether any is not finite, and the path for the adjoint."""
+    kernel, dtype = KERNELS[call.kernel], starts[0].dtype
+    rows = [torch.empty(call.rows, *call.shape, dtype=dtype) for _ in call.kept]
+    end = [torch.empty(call.shape, dtype=dtype) for _ in starts]
+    path = torch.empty(call.path_size(len(starts)), dtype=dtype)
+    native = _Native(call, kernel, leaves, None)
+    placed = dict(zip(call.kept, rows, strict=True))
+    out = [placed.get(k) for k in range(len(starts) + len(kernel.step.outputs))]
+    native.point(x0=[start.contiguous() for start in starts], out=out, end=end)
+    broken = torch.zeros(1, dtype=torch.int32)
+    native.point(broken=broken)
+    if call.adjoint:
+        native.point(path=path)
+    kernel.library(dtype).forward(ctypes.byref(native.run))
+    return [*rows, *end, broken, path]
+
+
+def adjoint(call: Call, leaves: Sequence[Tensor], path: Tensor, given: Sequence[Tensor | None]) -> list[Tensor]:
+    """The gradients of the starts and of the wanted leaves, from those of the rows and of the ends, where given."""
+    kernel, dtype, states = KERNELS[call.kernel], path.dtype, len(KERNELS[call.kernel].step.states)
+    given = [None if gradient is None else gradient.contiguous() for gradient in given]
+    rows = dict(zip(call.kept, given, strict=False))
+    timed = [i >= len(kernel.step.constants) and leaves[i].shape[0] > 1 for i in call.wanted]
+    each = [torch.empty(call.steps, *call.shape, dtype=dtype) if moves else None for moves in timed]
+    sums = torch.empty(len(call.wanted), *call.shape, dtype=torch.float64)
+    starts = [torch.empty(call.shape, dtype=dtype) for _ in range(states)]
+    native = _Native(call, kernel, leaves, call.wanted)
+    tile = kernel.code(call.wanted).tile
+    scratch = torch.empty(native.threads * -(-call.interval // tile) * states * PADDING, dtype=dtype)
+    native.point(g_out=[rows.get(k) for k in range(states + 1)], g_end=given[len(call.kept) :], g_x0=starts)
+    lost = torch.full((1,), -1)
+    native.point(path=path, scratch=scratch, sums=sums, each=each, lost=lost)
+    kernel.library(dtype, call.wanted).adjoint(ctypes.byref(native.run))
+    totals = sums.flatten(1).sum(1).to(dtype)
+    _refuse_nonfinite(call, kernel, int(lost), totals)
+    found = [
+        summed(call, leaves[i], i >= len(kernel.step.constants), sums[k] if steps is None else steps, totals[k])
+        for k, (i, steps) in enumerate(zip(call.wanted, each, strict=True))
+    ]
+    return [*starts, *found]
+
+
+def _refuse_nonfinite(call: Call, kernel: Kernel, lost: int, totals: Tensor) -> None:
+    names = [kernel.step.titles[kernel.step.leaves[i]] for i in call.wanted]
+    if lost >= 0:
+        step, state = divmod(lost, len(kernel.step.states))
+        end, last = call.first_step + step + 1, step == call.steps - 1
+        raise lost_gradient(names, kernel.step.states[state], end, call.dt, last)
+    if is_nonfinite(totals):
+        raise nonfinite_gradient(names[int((~totals.isfinite()).nonzero()[0])])
+
+
+def summed(call: Call, leaf: Tensor, timed: bool, gradient: Tensor, total: Tensor) -> Tensor:
+    """The gradient of a leaf in its own shape, from that of every lane and their total."""
+    if leaf.numel() == 1:
+        return total.to(leaf.dtype, copy=True).reshape(leaf.shape)
+    inner = leaf.shape[1:] if timed else leaf.shape
+    shape = (1,) * (len(call.shape) - len(inner)) + tuple(inner)
+    if timed and leaf.shape[0] > 1:
+        shape = (leaf.shape[0], *shape)
+    return gradient.sum_to_size(shape).reshape(leaf.shape).to(leaf.dtype)

@@ -1,0 +1,85 @@
+"""Kernel: a traced step with the libraries built from it; each has a name, by which an operator of torch finds it."""
+
+import ctypes
+import json
+from collections.abc import Sequence
+from functools import cache, cached_property
+from hashlib import sha256
+from typing import Any
+
+import torch
+
+from torchmass.kernels import build
+from torchmass.kernels.cpp import StepCode, source
+from torchmass.kernels.step_graph import StepGraph, StepKind, trace_step
+from torchmass.kernels.tangent import tangent
+
+DTYPES = {torch.float32: "float", torch.float64: "double"}
+PADDING = 16  # lanes: the width of every vector divides it
+
+
+class Kernel:
+    """The loops of one kind of step, built when they are first needed."""
+
+    def __init__(self, step: StepGraph) -> None:
+        self.step = step
+        self._codes: dict[tuple[int, ...] | None, StepCode] = {}
+        self._libraries: dict[tuple[torch.dtype, tuple[int, ...] | None], ctypes.CDLL] = {}
+
+    @cached_property
+    def name(self) -> str:
+        """A name that says what the kernel computes, the same in every process."""
+        named = [source(self.code(None), "T"), self.step.states, self.step.leaves, list(self.step.titles.values())]
+        return sha256(json.dumps(named).encode()).hexdigest()[:32]
+
+    def code(self, wanted: Sequence[int] | None) -> StepCode:
+        """The C++ of the forward loop, or of the adjoint for the leaves wanted."""
+        key = None if wanted is None else tuple(wanted)
+        if key not in self._codes:
+            names = None if key is None else [self.step.leaves[i] for i in key]
+            self._codes[key] = StepCode(self.step, names)
+        return self._codes[key]
+
+    def library(self, dtype: torch.dtype, wanted: Sequence[int] | None = None) -> ctypes.CDLL:
+        """The loop for this dtype: from this process, the cache on disk, or compiled now."""
+        key = dtype, None if wanted is None else tuple(wanted)
+        if key not in self._libraries:
+            self._libraries[key] = build.load(source(self.code(wanted), DTYPES[dtype]))
+        return self._libraries[key]
+
+    def is_built(self, dtype: torch.dtype) -> bool:
+        """Whether the forward loop can be had without compiling."""
+        return (dtype, None) in self._libraries or build.is_built(source(self.code(None), DTYPES[dtype]))
+
+
+KERNELS: dict[str, Kernel] = {}  # by name
+
+
+@torch.compiler.assume_constant_result
+def kernel_name(*kind: Any) -> str:
+    """The name of the kernel of a `StepKind`, traced at the first call. Raises `TraceError`."""
+    return _kernel(StepKind(*kind)).name  # apart, since torch.compile passes constants, and no named tuples
+
+
+@cache
+def _kernel(kind: StepKind) -> Kernel:
+    kernel = Kernel(trace_step(kind))
+    return KERNELS.setdefault(kernel.name, kernel)
+
+
+@torch.compiler.assume_constant_result
+def tile(name: str, wanted: tuple[int, ...]) -> int:
+    """The steps between two states that the adjoint for the leaves wanted asks for."""
+    return KERNELS[name].code(wanted).tile
+
+
+@torch.compiler.assume_constant_result
+def tangent_name(name: str, directions: tuple[str | None, ...]) -> str:
+    """The name of the kernel that carries the tangents in these directions too; see `tangent`."""
+    return _tangent(name, directions).name
+
+
+@cache
+def _tangent(name: str, directions: tuple[str | None, ...]) -> Kernel:
+    kernel = Kernel(tangent(KERNELS[name].step, directions))
+    return KERNELS.setdefault(kernel.name, kernel)

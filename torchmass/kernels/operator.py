@@ -1,0 +1,57 @@
+"""The generated loops as operators of torch: opaque to its tracers, with fakes that say what shapes they return."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from torchmass.kernels import call as native
+from torchmass.kernels.call import Call
+from torchmass.kernels.kernel import KERNELS
+
+NUMBERS = (
+    "str kernel, SymInt[] shape, float dt, SymInt steps, SymInt first_step, SymInt first_simulation, "
+    "SymInt simulations, SymInt transient, SymInt every, SymInt seed, SymInt interval, SymInt horizon, int[] kept, "
+    "int[] wanted, bool adjoint"
+)
+LIBRARY = torch.library.Library("torchmass", "DEF")
+LIBRARY.define(f"forward({NUMBERS}, Tensor[] starts, Tensor[] leaves) -> Tensor[]")
+LIBRARY.define(f"adjoint({NUMBERS}, Tensor[] leaves, Tensor path, Tensor?[] given) -> Tensor[]")
+
+
+def forward(call: Call, starts: Sequence[Tensor], leaves: Sequence[Tensor]) -> list[Tensor]:
+    """As `call.forward`, known to torch."""
+    return torch.ops.torchmass.forward(*call, starts, leaves)
+
+
+def adjoint(call: Call, leaves: Sequence[Tensor], path: Tensor, given: Sequence[Tensor | None]) -> list[Tensor]:
+    """As `call.adjoint`, known to torch."""
+    return torch.ops.torchmass.adjoint(*call, leaves, path, given)
+
+
+def _forward(*args: Any) -> list[Tensor]:
+    return native.forward(Call(*args[:-2]), *args[-2:])
+
+
+def _adjoint(*args: Any) -> list[Tensor]:
+    return native.adjoint(Call(*args[:-3]), *args[-3:])
+
+
+def _forward_fake(*args: Any) -> list[Tensor]:
+    call, starts = Call(*args[:-2]), args[-2]
+    rows = [starts[0].new_empty(call.rows, *call.shape) for _ in call.kept]
+    ends = [starts[0].new_empty(call.shape) for _ in starts]
+    return [*rows, *ends, starts[0].new_empty(1, dtype=torch.int32), starts[0].new_empty(call.path_size(len(starts)))]
+
+
+def _adjoint_fake(*args: Any) -> list[Tensor]:
+    call, (leaves, path, _) = Call(*args[:-3]), args[-3:]
+    starts = [path.new_empty(call.shape) for _ in KERNELS[call.kernel].step.states]
+    return [*starts, *(torch.empty_like(leaves[i], memory_format=torch.contiguous_format) for i in call.wanted)]
+
+
+LIBRARY.impl("forward", _forward, "CPU")
+LIBRARY.impl("adjoint", _adjoint, "CPU")
+torch.library.register_fake("torchmass::forward", _forward_fake, lib=LIBRARY)
+torch.library.register_fake("torchmass::adjoint", _adjoint_fake, lib=LIBRARY)

@@ -1,0 +1,26 @@
+"""What torch is doing to a run while it runs: the one place that asks for what torch keeps to itself (seen on 2.13)."""
+
+import torch
+from torch import Tensor
+from torch._C import _functorch  # pyright: ignore[reportAttributeAccessIssue]
+from torch.autograd import forward_ad
+
+DIFFERENTIATES = (_functorch.TransformType.Grad, _functorch.TransformType.Jvp)
+
+
+def derivatives() -> int:
+    """How many derivatives of torch.func are being taken, one of another."""
+    stack = _functorch.get_interpreter_stack() or []
+    return sum(level.key() in DIFFERENTIATES for level in stack)
+
+
+def is_transformed() -> bool:
+    """Whether torch.func, or forward-mode differentiation, is at work."""
+    return torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0
+
+
+def needs_gradient(tensor: Tensor) -> bool:
+    """Whether a gradient may be asked for; a tensor that torch.func wraps does not tell, as in grad of vmap."""
+    if torch.compiler.is_compiling():
+        return tensor.requires_grad
+    return tensor.requires_grad or _functorch.is_functorch_wrapped_tensor(tensor)
