@@ -23,6 +23,12 @@ class Case:
     network: bool = False  # diffusive coupling through dense weights, white noise on the first state
     sigma: float = 0.0  # of the noise, per √ms
 
+    @property
+    def key(self) -> str:
+        """What `requirements.py` calls it: the model, how many nodes, and what else."""
+        extras = [name for name in ("gradient", "network") if getattr(self, name)]
+        return " ".join([self.model, str(self.nodes), *extras])
+
     def parameters(self) -> dict[str, float]:
         """The model's parameters at their defaults, without the starts."""
         model = MODELS[self.model]
@@ -49,6 +55,8 @@ GAIN = 0.1  # of the coupling
 CASES = (
     Case("Hopf, 1 node, 10,000 steps", "hopf", 1, 10_000),
     Case("Hopf, 80 nodes, 10,000 steps", "hopf", 80, 10_000),
+    Case("Hopf, 1024 nodes, 1,000 steps", "hopf", 1024, 1_000),
+    Case("Jansen–Rit, 1 node, 10,000 steps", "jansen_rit", 1, 10_000),
     Case("Jansen–Rit, 80 nodes, 10,000 steps", "jansen_rit", 80, 10_000),
     Case("Jansen–Rit, 80 nodes, 10,000 steps, forward + gradient", "jansen_rit", 80, 10_000, gradient=True),
     Case("Jansen–Rit, 1024 nodes, 1,000 steps", "jansen_rit", 1024, 1_000),

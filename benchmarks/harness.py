@@ -1,6 +1,7 @@
 """Times one piece of work on several engines, turn by turn, and checks that they computed the same."""
 
 import gc
+import math
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -9,26 +10,11 @@ from typing import Any
 
 import numpy as np
 from cases import Arrays, Case
+from engine import Engine, LeftOutError, Work
 
 CHECKED_STEPS = 100
 TOLERANCE = 1e-3  # of the largest relative difference over the checked steps
-Work = Callable[[], Arrays]
-
-
-class LeftOutError(Exception):
-    """An engine does not take part; the message says why."""
-
-
-@dataclass(frozen=True)
-class Engine:
-    """A way to compute a case: `build` sets it up and returns the work, which returns its series (and gradient).
-
-    `build` returns None for a case the engine does not do, and raises `ImportError` or `LeftOutError` where it could
-    not.
-    """
-
-    name: str
-    build: Callable[[Case], Work | None]
+SHORT, FILLED = 5e-3, 2e-2  # calls that take less than the one are timed in batches that take the other, in seconds
 
 
 @dataclass
@@ -39,6 +25,7 @@ class Row:
     status: str = "ok"  # or why there are no times
     first_call: float | None = None  # set-up and the first call of the checked steps, compilation included
     warm_up: float | None = None  # the first call at full length
+    batch: int = 1  # calls in a row that were timed together; every time is that of one call
     times: list[float] = field(default_factory=list)
     difference: dict[str, float] = field(default_factory=dict)  # to the first engine, by series
     agrees: bool | None = None
@@ -56,6 +43,7 @@ class Effort:
     repetitions: int = 15
     budget: float = 15.0
     patience: float = 60.0
+    batches: bool = True  # of calls that are short
     least: int = 3  # counted runs beyond the budget, unless one run exceeds it
 
 
@@ -92,15 +80,18 @@ def _prepare(engine: Engine, case: Case, row: Row, effort: Effort) -> tuple[Arra
     check = engine.build(short)
     if check is None:
         return None
-    checked = check()
+    found = check.call()
     row.first_call = perf_counter() - start
-    expected = _timed(check) * case.steps / short.steps
+    checked = check.read(found)
+    expected = _timed(check.call) * case.steps / short.steps
     if expected > effort.patience:
         row.status = f"left out: one call would take about {expected:.0f} s"
         return checked, None
     work = check if short == case else engine.build(case)
     assert work is not None
-    row.warm_up = row.first_call if work is check else _timed(work)
+    row.warm_up = row.first_call if work is check else _timed(work.call)
+    once = expected if expected > 1 else min(_timed(work.call) for _ in range(3))
+    row.batch = math.ceil(FILLED / once) if once < SHORT and effort.batches else 1
     return checked, work
 
 
@@ -108,8 +99,8 @@ def _repeat(running: list[tuple[Row, Work]], effort: Effort) -> None:
     """A B C A B C …, so that a drift of the machine hits all engines alike."""
     for _ in range(effort.repetitions):
         for row, work in running:
-            if _wants_more(row.times, effort):
-                row.times.append(_timed(work))
+            if _wants_more([time * row.batch for time in row.times], effort):
+                row.times.append(_timed(work.call, row.batch))
 
 
 def _wants_more(times: list[float], effort: Effort) -> bool:
@@ -118,11 +109,21 @@ def _wants_more(times: list[float], effort: Effort) -> bool:
     return len(times) < effort.least and max(times) < effort.budget
 
 
-def _timed(work: Work) -> float:
+def _timed(call: Callable[[], Any], batch: int = 1) -> float:
+    """Seconds that one of `batch` calls in a row takes.
+
+    Garbage is collected before, and what is left is kept from the collector, which would else walk through it now and
+    then while the call runs. A collection empties the processor's caches: a call before a batch fills them.
+    """
+    gc.unfreeze()
     gc.collect()
+    gc.freeze()
+    if batch > 1:
+        call()
     start = perf_counter()
-    work()
-    return perf_counter() - start
+    for _ in range(batch):
+        call()
+    return (perf_counter() - start) / batch
 
 
 def relative(value: np.ndarray, reference: np.ndarray, name: str) -> float:

@@ -1,69 +1,73 @@
-"""`limit.c`, compiled when it is first asked for: what the same machine does with the loop written by hand."""
+"""`limit_*.c`, compiled when first asked for: what the same machine does with the loop written by hand."""
 
 import ctypes
 import shutil
 import subprocess
 import tempfile
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from cases import DT, Arrays, Case
-from harness import Engine, LeftOutError, Work
+from cases import DT, Case
+from engine import Engine, LeftOutError, Work
 
-LANES, STATES, SUMS = 16, 6, 16  # as in limit.c
-FLAGS = ("-O3", "-march=native", "-shared", "-fPIC")
+STATES, SUMS = 6, 16  # as in limit_jansen_rit.c
+SOURCES = [Path(__file__).with_name(f"limit_{model}.c") for model in ("hopf", "jansen_rit")]
+FLAGS = ("-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fopenmp", "-shared", "-fPIC", "-Wno-psabi")
 
 
 @cache
-def _library() -> ctypes.CDLL:
+def _library(lanes: int) -> ctypes.CDLL:
     if shutil.which("gcc") is None:
         raise LeftOutError("missing: gcc")
     with tempfile.TemporaryDirectory() as folder:
         built = Path(folder) / "limit.so"
-        source = Path(__file__).with_name("limit.c")
-        subprocess.run(["gcc", *FLAGS, str(source), "-o", str(built)], check=True)
+        subprocess.run(["gcc", *FLAGS, f"-DLANES={lanes}", *map(str, SOURCES), "-o", str(built)], check=True)
         return ctypes.CDLL(str(built))
 
 
-def build(case: Case) -> Work | None:
+def build(threads: int, case: Case) -> Work | None:
     """Hopf forward, Jansen–Rit forward and with its gradient."""
     if case.network:
         return None
-    library, blocks = _library(), -(-case.nodes // LANES)
-    start = np.stack([_padded(value) for value in case.start().values()])
+    lanes = 8 if case.nodes <= 8 else 16  # in a vector
+    library, padded = _library(lanes), -(-case.nodes // lanes) * lanes
+    start = np.stack([_padded(value, padded) for value in case.start().values()])
     p = np.array(list(case.parameters().values()), np.float32)
-    out = np.empty((case.steps, blocks * LANES), np.float32)
-    common = (ctypes.c_long(blocks), ctypes.c_long(case.steps), ctypes.c_float(DT), _at(p))
+    out = np.empty((case.steps, padded), np.float32)
+    sizes = (ctypes.c_int(threads), ctypes.c_long(padded // lanes), ctypes.c_long(case.steps))
+    common = (*sizes, ctypes.c_float(DT), _at(p))
     if case.model == "jansen_rit":
-        return _jansen_rit(library, case, common, start, out)
+        return _jansen_rit(library, case, common, start.reshape(STATES, -1, lanes).swapaxes(0, 1), out)
 
-    def hopf() -> Arrays:
+    def hopf() -> np.ndarray:
         library.hopf(*common, _at(start.copy()), _at(out))
-        return {"output": out[:, : case.nodes]}
+        return out[:, : case.nodes]
 
-    return hopf
+    return Work(hopf, lambda series: {"output": series})
 
 
 def _jansen_rit(library: Any, case: Case, common: tuple[Any, ...], start: np.ndarray, out: np.ndarray) -> Work:
-    drive, blocks = _padded(case.drive()), out.shape[1] // LANES
-    start = start.reshape(STATES, blocks, LANES).swapaxes(0, 1)
-    path = np.empty(((case.steps if case.gradient else 0) + 1, blocks, STATES, LANES), np.float32)
-    weight = _padded(np.full(case.nodes, 1 / (case.steps * case.nodes), np.float32))
+    blocks, _, lanes = start.shape
+    drive, weight = (
+        _padded(value, blocks * lanes)
+        for value in (case.drive(), np.full(case.nodes, 1 / (case.steps * case.nodes), np.float32))
+    )
+    path = np.empty((blocks, case.steps + 1, STATES, lanes), np.float32) if case.gradient else None
 
-    def forward() -> Arrays:
-        path[0] = start
-        library.jansen_rit(*common, _at(drive), _at(path), _at(out), ctypes.c_int(case.gradient))
-        return {"output": out[:, : case.nodes]}
+    def forward() -> np.ndarray:
+        library.jansen_rit(*common, _at(drive), _at(start.copy()), None if path is None else _at(path), _at(out))
+        return out[:, : case.nodes]
 
-    def both() -> Arrays:
-        series = forward()
-        work, sums = np.zeros((blocks, STATES, LANES), np.float32), np.zeros((blocks, SUMS, LANES), np.float32)
-        library.jansen_rit_adjoint(*common, _at(drive), _at(path), _at(weight), _at(work), _at(sums))
-        return series | {"gradient": _gradient(case.parameters(), sums.sum((0, 2), dtype=np.float64))}
+    def both() -> tuple[np.ndarray, np.ndarray]:
+        series, sums = forward(), np.empty((blocks, SUMS, lanes), np.float32)
+        library.jansen_rit_adjoint(*common, _at(drive), _at(path), _at(weight), _at(sums))
+        return series, _gradient(case.parameters(), sums.sum((0, 2), dtype=np.float64))
 
-    return both if case.gradient else forward
+    if case.gradient:
+        return Work(both, lambda found: {"output": found[0], "gradient": found[1]})
+    return Work(forward, lambda series: {"output": series})
 
 
 def _gradient(p: dict[str, float], sums: np.ndarray) -> np.ndarray:
@@ -89,15 +93,15 @@ def _gradient(p: dict[str, float], sums: np.ndarray) -> np.ndarray:
     return np.array([gradient[name] for name in p], np.float32)
 
 
-def _padded(value: np.ndarray) -> np.ndarray:
+def _padded(value: np.ndarray, size: int) -> np.ndarray:
     """One value per lane, zeros beyond the nodes."""
-    return np.pad(value, (0, -len(value) % LANES))
+    return np.pad(value, (0, size - len(value)))
 
 
-def _at(array: np.ndarray) -> ctypes.c_void_p:
+def _at(array: Any) -> ctypes.c_void_p:
     return array.ctypes.data_as(ctypes.c_void_p)  # this pointer keeps its array alive
 
 
-def engines() -> list[Engine]:
-    """The loop by hand."""
-    return [Engine("C by hand", build)]
+def engines(threads: int) -> list[Engine]:
+    """The loop by hand, its nodes split over the threads."""
+    return [Engine("C by hand", partial(build, threads))]

@@ -1,5 +1,6 @@
 """The machine: pin the process to some threads before anything numerical is imported, and say what ran where."""
 
+import json
 import os
 import platform
 from datetime import UTC, datetime
@@ -7,7 +8,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("torchmass", "torch", "numpy", "jax", "jaxlib", "brainmass", "brainstate")
+PACKAGES = ("torchmass", "torch", "numpy", "jax", "jaxlib", "brainmass", "brainstate", "numba")
 
 
 def pin(threads: int) -> None:
@@ -43,6 +44,12 @@ def sentence(machine: dict[str, Any]) -> str:
         f"{machine['date']}; {machine['cpu']}, {machine['cores']} cores, {machine['threads']} thread(s) used, "
         f"load {load} at the start; {versions}."
     )
+
+
+def write(path: Path, found: dict[str, Any]) -> None:
+    """What was found, as JSON."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
 
 
 def _version(package: str) -> str | None:

@@ -11,11 +11,17 @@ from pathlib import Path
 import torch
 
 INCLUDE = Path(__file__).parents[1] / "torchmass" / "kernels" / "include"
-COMMAND = "g++ -std=c++17 -O3 -march=native -fopenmp-simd -fno-math-errno -fno-trapping-math -fPIC -shared -x c++ -"
+COMMAND = "g++ -std=c++17 -O3 -march=native -fno-math-errno -fno-trapping-math -fPIC -shared -x c++ -"
 FILL = """
-extern "C" void fill_{type}({type} *z, int nodes, int blocks) {{
+extern "C" void fill_{type}({type} *z, const unsigned *node, int nodes, int blocks) {{
+    using V = tm::Vec<{type}>;
     for (int b = 0; b < blocks; ++b)
-        tm::normals4(z, z + nodes, z + 2 * nodes, z + 3 * nodes, 0u, nodes, 0u, b, 0u, 1u, 2u);
+        for (int i = 0; i < nodes; i += V::lanes) {{
+            V draws[4];
+            tm::normals4(draws[0], draws[1], draws[2], draws[3], tm::Bits<{type}>::load(node + i),
+                         tm::Bits<{type}>(0), b, 0u, 1u, 2u);
+            for (int j = 0; j < 4; ++j) draws[j].store(z + j * nodes + i);
+        }}
 }}
 """
 TYPES = {"float": torch.float32, "double": torch.float64}
@@ -47,10 +53,12 @@ def main() -> None:
     for kind, dtype in TYPES.items():
         for nodes in (80, 1024):
             z = torch.empty(4, nodes, dtype=dtype)
-            pointer, fill = ctypes.c_void_p(z.data_ptr()), getattr(library, f"fill_{kind}")
+            node = torch.arange(nodes, dtype=torch.int32)
+            rows = [ctypes.c_void_p(tensor.data_ptr()) for tensor in (z, node)]
+            fill = getattr(library, f"fill_{kind}")
 
-            def ours(fill=fill, pointer=pointer, nodes=nodes):
-                fill(pointer, nodes, BLOCKS)
+            def ours(fill=fill, rows=rows, nodes=nodes):
+                fill(*rows, nodes, BLOCKS)
 
             def randn(nodes=nodes, dtype=dtype):
                 torch.randn(4 * BLOCKS, nodes, dtype=dtype)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from cases import Case
 from harness import Row
+from requirements import Verdict
 
 Measured = Sequence[tuple[Case, Sequence[Row]]]
 
@@ -12,7 +13,7 @@ def table(case: Case, rows: Sequence[Row]) -> str:
     """One case: what each engine took."""
     head = ["engine", "first call", "median", "min–max", "runs", "ratio", "largest difference"]
     base = rows[0].median if rows else None
-    return f"### {case.title}\n\n" + _markdown(head, [_cells(row, base) for row in rows])
+    return f"### {case.title}\n\n" + markdown(head, [_cells(row, base) for row in rows])
 
 
 def summary(measured: Measured) -> str:
@@ -22,7 +23,18 @@ def summary(measured: Measured) -> str:
     for case, rows in measured:
         by_name = {row.engine: row for row in rows}
         body.append([case.title, *(_brief(by_name.get(name)) for name in names)])
-    return _markdown(["work", *names], body)
+    return markdown(["work", *names], body)
+
+
+def verdicts(judged: Sequence[Verdict]) -> str:
+    """What must be reached: the ratio in every work, and whether that is enough."""
+    body = []
+    for verdict in judged:
+        ratios = [f"{work}: {ratio:.3g}" for work, ratio in verdict.ratios.items()]
+        missing = [f"{work}: {reason}" for work, reason in verdict.missing.items()]
+        word = {True: "yes", False: "**no**", None: next(iter(verdict.missing.values()), "")}[verdict.reached]
+        body.append([verdict.requirement, "; ".join(ratios + missing), word])
+    return markdown(["Must reach", "measured", "reached"], body)
 
 
 def _cells(row: Row, base: float | None) -> list[str]:
@@ -31,8 +43,9 @@ def _cells(row: Row, base: float | None) -> list[str]:
     if row.median is None:
         return [row.engine, first, row.status, "", "0", "", agreement]
     spread = f"{duration(min(row.times))}–{duration(max(row.times))}"
+    runs = f"{len(row.times)}" if row.batch == 1 else f"{len(row.times)} × {row.batch}"
     ratio = f"{row.median / base:.2g}" if base else ""
-    return [row.engine, first, duration(row.median), spread, str(len(row.times)), ratio, agreement]
+    return [row.engine, first, duration(row.median), spread, runs, ratio, agreement]
 
 
 def _brief(row: Row | None) -> str:
@@ -44,7 +57,8 @@ def _brief(row: Row | None) -> str:
     return f"{duration(row.median)} ({duration(row.first_call)}){flag}"
 
 
-def _markdown(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
+def markdown(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
+    """A table."""
     lines = [head, ["---"] * len(head), *body]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 

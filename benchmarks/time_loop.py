@@ -1,9 +1,8 @@
-"""How long does the time loop take? torchmass, JAX, brainmass and hand-written C on the same work, in float32."""
+"""How long does the time loop take? torchmass, JAX, numba, brainmass and C on the same work, in float32."""
 
 import argparse
-import json
 import warnings
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import machine
@@ -32,15 +31,16 @@ def main(options: argparse.Namespace) -> None:
     import torch
     from cases import CASES
     from harness import Effort, as_json, measure
-    from report import summary, table
+    from report import summary, table, verdicts
+    from requirements import REQUIREMENTS, judge
 
     warnings.filterwarnings("ignore", message="dynamo_pgo force disabled")  # machine.pin did
     torch.set_num_threads(options.threads)
     described = machine.describe(options.threads)
-    engines, effort = _engines(options.quick), Effort(options.repetitions, options.budget)
+    engines, effort = _engines(options), Effort(options.repetitions, options.budget)
     cases = [case for case in CASES if options.only in case.title]
     if options.quick:
-        effort = replace(effort, repetitions=1)
+        effort = replace(effort, repetitions=1, batches=False)
         cases = [
             replace(c, steps=QUICK_STEPS, sigma=0.0, title=f"{c.title} (quick: {QUICK_STEPS} steps)") for c in cases
         ]
@@ -50,20 +50,28 @@ def main(options: argparse.Namespace) -> None:
         rows = measure(case, engines, effort)
         measured.append((case, rows))
         print(table(case, rows), flush=True)
-    print(f"{machine.sentence(described)}\n\nMedian, in brackets the first call.\n\n{summary(measured)}", flush=True)
-    options.json.parent.mkdir(parents=True, exist_ok=True)
-    written = {"machine": described, "cases": [as_json(case, rows) for case, rows in measured]}
-    options.json.write_text(json.dumps(written, indent=1, ensure_ascii=False) + "\n")
+    judged = [judge(requirement, measured) for requirement in REQUIREMENTS]
+    print(f"{machine.sentence(described)}\n\nMedian, in brackets the first call.\n\n{summary(measured)}\n")
+    print(verdicts(judged) + ("\nA quick run decides nothing.\n" if options.quick else ""), flush=True)
+    machine.write(
+        options.json,
+        {
+            "machine": described,
+            "cases": [as_json(case, rows) for case, rows in measured],
+            "must_reach": [asdict(verdict) for verdict in judged],
+        },
+    )
 
 
-def _engines(quick: bool) -> list:
+def _engines(options: argparse.Namespace) -> list:
     import limit
     import with_brainmass
     import with_jax
+    import with_numba
     import with_torch
 
-    torch_engines = with_torch.engines(compiled=not quick)
-    return [*torch_engines, *with_jax.engines(), *with_brainmass.engines(), *limit.engines()]
+    torch_engines, by_hand = with_torch.engines(compiled=not options.quick), limit.engines(options.threads)
+    return [*torch_engines, *with_jax.engines(), *with_brainmass.engines(), *with_numba.engines(), *by_hand]
 
 
 if __name__ == "__main__":

@@ -4,8 +4,8 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from cases import DT, Case
-from harness import Engine, Work
+from cases import DT, Arrays, Case
+from engine import Engine, Work
 
 UNITS = {"Ae": "mV", "Ai": "mV", "be": "Hz", "bi": "Hz", "s_max": "Hz", "v0": "mV"}
 STATE_UNITS = {"M": "mV", "E": "mV", "I": "mV", "Mv": "mV/s", "Ev": "mV/s", "Iv": "mV/s"}
@@ -42,23 +42,25 @@ def build_simulator(case: Case) -> Work | None:
     """`Simulator.run`, which traces and compiles at every call."""
     import brainmass
     import brainunit as u
+    import jax
 
     if case.network or case.gradient:
         return None
     sim, held = brainmass.Simulator(_model(case), dt=DT * u.ms), _inputs(case)
     run = partial(sim.run, case.steps * DT * u.ms, monitors=_monitor(case), inputs=lambda i, t: held)
-    return lambda: {"output": _numbers(run()["output"])}
+    return Work(lambda: jax.block_until_ready(run()["output"]), _numbers)
 
 
 def build_loop(case: Case) -> Work | None:
     """`for_loop` under `jit`, traced once."""
     import brainstate
     import brainunit as u
+    import jax
 
     if case.network or case.gradient:
         return None
     model, monitor, held = _model(case), _monitor(case), _inputs(case)
-    brainstate.environ.set(dt=DT * u.ms)
+    brainstate.environ.set(dt=DT * u.ms)  # pyright: ignore[reportArgumentType]
     brainstate.nn.init_all_states(model)
 
     def step(i: Any) -> Any:
@@ -71,11 +73,12 @@ def build_loop(case: Case) -> Work | None:
         brainstate.nn.init_all_states(model)
         return brainstate.transform.for_loop(step, np.arange(case.steps))
 
-    return lambda: {"output": _numbers(run())}
+    computed: Any = run
+    return Work(lambda: jax.block_until_ready(computed()), _numbers)
 
 
-def _numbers(series: Any) -> np.ndarray:
-    return np.asarray(getattr(series, "mantissa", series))
+def _numbers(series: Any) -> Arrays:
+    return {"output": np.asarray(getattr(series, "mantissa", series))}
 
 
 def engines() -> list[Engine]:

@@ -3,9 +3,9 @@
 from typing import Any
 
 import numpy as np
-from cases import DT, GAIN, Arrays, Case
+from cases import DT, GAIN, Case
+from engine import Engine, Work
 from formulas import FIELDS, OUTPUTS, heun
-from harness import Engine, Work
 
 
 def build(case: Case) -> Work:
@@ -21,7 +21,7 @@ def build(case: Case) -> Work:
     else:
         run, arguments = jax.jit(_nodes(case)), (p, start, u)
     if not case.gradient:
-        return lambda: {"output": np.asarray(run(*arguments))}
+        return Work(lambda: jax.block_until_ready(run(*arguments)), lambda series: {"output": np.asarray(series)})
 
     def loss(*arguments: Any) -> tuple[Any, Any]:
         series = run(*arguments)
@@ -29,11 +29,11 @@ def build(case: Case) -> Work:
 
     both = jax.jit(jax.value_and_grad(loss, has_aux=True))
 
-    def forward_and_gradient() -> Arrays:
-        (_, series), gradient = both(*arguments)
+    def read(found: Any) -> dict[str, np.ndarray]:
+        (_, series), gradient = found
         return {"output": np.asarray(series), "gradient": np.asarray([gradient[name] for name in p])}
 
-    return forward_and_gradient
+    return Work(lambda: jax.block_until_ready(both(*arguments)), read)
 
 
 def _nodes(case: Case) -> Any:

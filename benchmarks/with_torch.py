@@ -4,11 +4,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import numpy as np
 import torch
 from cases import DT, GAIN, MODELS, Arrays, Case
+from engine import Engine, LeftOutError, Work
 from formulas import FIELDS, OUTPUTS, heun
-from harness import Engine, LeftOutError, Work
 
 import torchmass as tm
 
@@ -34,11 +33,11 @@ def build(backend: str, case: Case) -> Work:
     if case.gradient:
         return _gradient(sim, case, options)
 
-    def forward() -> Arrays:
+    def forward() -> torch.Tensor:
         with torch.no_grad():
-            return {"output": sim.run(case.steps * DT, **options)["output"].numpy()}
+            return sim.run(case.steps * DT, **options)["output"]
 
-    return forward
+    return Work(forward, _numbers)
 
 
 def fused(case: Case) -> Work:
@@ -55,12 +54,19 @@ def _gradient(sim: tm.Simulator, case: Case, options: dict[str, Any]) -> Work:
     # a free value lives in an unconstrained one; undo that for the comparison with engines that have no bounds
     slopes = torch.stack([torch.autograd.grad(model.value(n), r)[0] for n, r in zip(names, raw, strict=True)]).numpy()
 
-    def both() -> Arrays:
+    def both() -> tuple[torch.Tensor, tuple[torch.Tensor, ...]]:
         series = sim.run(case.steps * DT, **options)["output"]
-        gradient = torch.autograd.grad(series.square().mean(), raw)
-        return {"output": series.detach().numpy(), "gradient": torch.stack(gradient).numpy() / slopes}
+        return series, torch.autograd.grad(series.square().mean(), raw)
 
-    return both
+    def read(found: Any) -> Arrays:
+        series, gradient = found
+        return _numbers(series.detach()) | {"gradient": torch.stack(gradient).numpy() / slopes}
+
+    return Work(both, read)
+
+
+def _numbers(series: torch.Tensor) -> Arrays:
+    return {"output": series.numpy()}
 
 
 def bare(case: Case) -> Work | None:
@@ -71,15 +77,15 @@ def bare(case: Case) -> Work | None:
     u, start = torch.from_numpy(case.drive()), tuple(torch.from_numpy(value) for value in case.start().values())
     field = lambda s: FIELDS[case.model](s, u, p, torch.sigmoid)
 
-    def loop() -> Arrays:
+    def loop() -> torch.Tensor:
         s, rows = start, []
         with torch.no_grad():
             for _ in range(case.steps):
                 s = heun(field, s, DT)
                 rows.append(OUTPUTS[case.model](s))
-        return {"output": np.asarray(torch.stack(rows))}
+        return torch.stack(rows)
 
-    return loop
+    return Work(loop, _numbers)
 
 
 def engines(compiled: bool) -> list[Engine]:

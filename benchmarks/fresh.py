@@ -1,0 +1,34 @@
+"""A measurement in a process of its own: a script runs itself again and is told to answer with one line of JSON."""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+CHILD = "--measure"
+
+
+def arguments(script: str, description: str | None) -> argparse.ArgumentParser:
+    """The options that such scripts share."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--threads", type=int, default=1, help="threads (and cores)")
+    parser.add_argument("--quick", action="store_true", help="small work: does it all still run?")
+    results = Path(__file__).parent / "results"
+    parser.add_argument("--json", type=Path, default=results / f"{Path(script).stem}.json", help="where it is written")
+    parser.add_argument(CHILD, default="", help=argparse.SUPPRESS)
+    return parser
+
+
+def measured(script: str, what: str, options: argparse.Namespace, **environment: str) -> dict[str, Any]:
+    """What `script` finds when it measures `what` in a new process; {"status": why not} where that fails."""
+    command = [sys.executable, script, CHILD, what, "--threads", str(options.threads)]
+    command += ["--quick"] if options.quick else []
+    run = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, check=False)
+    if run.returncode:
+        last = run.stderr.strip().splitlines()[-1:] or [f"ended with {run.returncode}"]  # a signal leaves no message
+        return {"status": f"failed: {last[0][:200]}"}
+    found: dict[str, Any] = json.loads(run.stdout.strip().splitlines()[-1])
+    return found
