@@ -252,6 +252,10 @@ def test_function_is_right_to_the_last_digits(library, name, kind):
     x = points(name, kind)
     x = x[x > 0] if name == "rsqrt" else x[x > -1] if name == "log1p" else x
     limit = LIMITS.get(name, (2, 2))[kind == "double"]
+    if name == "sigmoid":  # 0 where the truth is below the smallest normal number
+        below = x < 0.35 - math.log(float(np.finfo(x.dtype).max))
+        assert (call(library, name, kind, x[below]) < 1.5 * np.finfo(x.dtype).smallest_normal).all()
+        x = x[~below]
     errors = ulps(name, call(library, name, kind, x), x)
     assert errors.max() <= limit, f"{errors.max()} ulp at {x[errors.argmax()]!r}"
 

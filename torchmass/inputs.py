@@ -11,8 +11,8 @@ from torchmass.system import System
 from torchmass.values import as_value, check_shape, is_nonfinite, report
 
 
-def lay_out(system: System, inputs: Any, first: int, steps: int, dt: float) -> tuple[Tensor, ...]:
-    """Every declared input over `steps` steps from step `first`; an input not given is 0.
+def lay_out(system: System, inputs: Any, first: int, steps: int, dt: float) -> tuple[Tensor | None, ...]:
+    """Every declared input over `steps` steps from step `first`; None for an input not given, which is 0.
 
     `inputs` is None, a number, a tensor with time leading, a callable `f(i, t)`, or a dict of these by input.
     """
@@ -25,8 +25,7 @@ def lay_out(system: System, inputs: Any, first: int, steps: int, dt: float) -> t
         given |= _columns(system, _sample(inputs, first, steps, dt))
     elif inputs is not None:
         given[_port(system)] = inputs
-    none = system.like.new_zeros(1, 1)
-    return tuple(_over_time(f"input {n}", given[n], system, steps) if n in given else none for n in system.inputs)
+    return tuple(_over_time(f"input {n}", given[n], system, steps) if n in given else None for n in system.inputs)
 
 
 def _port(system: System) -> str:

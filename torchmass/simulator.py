@@ -128,7 +128,7 @@ class Simulator(nn.Module):
             seed = None if isinstance(x0, RunState) else 0
             plan = self._plan(self._steps("duration", duration), x0, seed, 0, inputs, None, None)
             quiet = replace(plan, dynamics=replace(plan.dynamics, drives=()))
-            halved = tuple(u if u.shape[0] == 1 else u.repeat_interleave(2, 0) for u in quiet.inputs)
+            halved = tuple(u if u is None or u.shape[0] == 1 else u.repeat_interleave(2, 0) for u in quiet.inputs)
             fine = replace(quiet, dt=self.dt / 2, steps=2 * quiet.steps, transient=1, every=2, inputs=halved)
             coarse_series, fine_series = eager.run(quiet).series, eager.run(fine).series
         differences = {name: relative_difference(coarse_series[name], fine_series[name]) for name in plan.names}
@@ -160,7 +160,8 @@ class Simulator(nn.Module):
         starts = model.starts() | _given(model, x0)
         seed, first_step, first_simulation = origin(dynamics, starts, x0, seed, first_simulation, self.dt)
         laid_out = lay_out(model, inputs, first_step, steps, self.dt)
-        shape = (*batch_axes(dynamics, starts, laid_out, batch_size), model.in_size)
+        driven = tuple(u for u in laid_out if u is not None)
+        shape = (*batch_axes(dynamics, starts, driven, batch_size), model.in_size)
         return Plan(
             dynamics=dynamics,
             method=self.method,

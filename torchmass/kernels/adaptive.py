@@ -52,17 +52,16 @@ class _Field(torch.nn.Module):
     def __init__(self, plan: Plan) -> None:
         super().__init__()
         self.plan = plan
-        self.constant = all(u.shape[0] == 1 for u in plan.inputs)
+        self.constant = all(u is None or u.shape[0] == 1 for u in plan.inputs)
 
     def forward(self, t: Tensor, stacked: Tensor) -> Tensor:
         plan, x = self.plan, tuple(stacked)
         i = 0 if self.constant else min(max(int(float(t) / plan.dt), 0), plan.steps - 1)
-        u = [value[0 if value.shape[0] == 1 else i] for value in plan.inputs]
-        slopes = plan.dynamics.local(x, plan.dynamics.inputs(x, u))
+        slopes = plan.dynamics.local(x, plan.dynamics.inputs(x, plan.inputs_at(i)))
         return torch.stack(torch.broadcast_tensors(*slopes))
 
     def adjoint_arguments(self, adjoint: bool) -> dict[str, Any]:
         """The tensors whose gradient the continuous adjoint must carry."""
         links = [tensor for link in self.plan.dynamics.links for tensor in (link.weights, *link.p)]
-        tensors = (*self.plan.dynamics.p, *links, *self.plan.inputs)
+        tensors = (*self.plan.dynamics.p, *links, *(u for u in self.plan.inputs if u is not None))
         return {"adjoint_params": tuple(t for t in tensors if t.requires_grad)} if adjoint else {}

@@ -131,9 +131,9 @@ def adjoint(call: Call, leaves: Sequence[Tensor], path: Tensor, given: Sequence[
     kernel, dtype, states = KERNELS[call.kernel], path.dtype, len(KERNELS[call.kernel].step.states)
     given = [None if gradient is None else gradient.contiguous() for gradient in given]
     rows = dict(zip(call.kept, given, strict=False))
-    timed = [i >= len(kernel.step.constants) and leaves[i].shape[0] > 1 for i in call.wanted]
-    each = [torch.empty(call.steps, *call.shape, dtype=dtype) if moves else None for moves in timed]
-    sums = torch.empty(len(call.wanted), *call.shape, dtype=torch.float64)
+    constants = sum(i < len(kernel.step.constants) for i in call.wanted)  # these come first
+    sums = torch.empty(constants, *call.shape, dtype=torch.float64)
+    each = [torch.empty(call.steps, *call.shape, dtype=dtype) for _ in call.wanted[constants:]]
     starts = [torch.empty(call.shape, dtype=dtype) for _ in range(states)]
     native = _Native(call, kernel, leaves, call.wanted)
     tile = kernel.code(call.wanted).tile
@@ -144,10 +144,8 @@ def adjoint(call: Call, leaves: Sequence[Tensor], path: Tensor, given: Sequence[
     kernel.library(dtype, call.wanted).adjoint(ctypes.byref(native.run))
     totals = sums.flatten(1).sum(1).to(dtype)
     _refuse_nonfinite(call, kernel, int(lost), totals)
-    found = [
-        summed(call, leaves[i], i >= len(kernel.step.constants), sums[k] if steps is None else steps, totals[k])
-        for k, (i, steps) in enumerate(zip(call.wanted, each, strict=True))
-    ]
+    found = [summed(call, leaves[i], sums[k], totals[k]) for k, i in enumerate(call.wanted[:constants])]
+    found += [summed_steps(call, leaves[i], steps) for i, steps in zip(call.wanted[constants:], each, strict=True)]
     return [*starts, *found]
 
 
@@ -161,12 +159,15 @@ def _refuse_nonfinite(call: Call, kernel: Kernel, lost: int, totals: Tensor) -> 
         raise nonfinite_gradient(names[int((~totals.isfinite()).nonzero()[0])])
 
 
-def summed(call: Call, leaf: Tensor, timed: bool, gradient: Tensor, total: Tensor) -> Tensor:
+def summed(call: Call, leaf: Tensor, gradient: Tensor, total: Tensor) -> Tensor:
     """The gradient of a leaf in its own shape, from that of every lane and their total."""
     if leaf.numel() == 1:
         return total.to(leaf.dtype, copy=True).reshape(leaf.shape)
-    inner = leaf.shape[1:] if timed else leaf.shape
-    shape = (1,) * (len(call.shape) - len(inner)) + tuple(inner)
-    if timed and leaf.shape[0] > 1:
-        shape = (leaf.shape[0], *shape)
+    shape = (1,) * (len(call.shape) - leaf.ndim) + tuple(leaf.shape)
     return gradient.sum_to_size(shape).reshape(leaf.shape).to(leaf.dtype)
+
+
+def summed_steps(call: Call, leaf: Tensor, gradient: Tensor) -> Tensor:
+    """The same for an input that changes in time, from the gradient of every step and lane."""
+    shape = (leaf.shape[0], *(1,) * (len(call.shape) + 1 - leaf.ndim), *leaf.shape[1:])
+    return gradient.sum_to_size(shape).reshape(leaf.shape)

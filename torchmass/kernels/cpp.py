@@ -1,4 +1,4 @@
-"""C++ from a step graph: the struct `Step` that the time loops in `include/` run, forward and backward.
+"""C++ from the code of a step: the struct `Step` that the time loops in `include/` run, forward and backward.
 
 A value is computed where it changes: what is constant in time once, into `Fixed`; what moves, in every step. The
 backward half of a step takes what it needs of the forward half from a tape.
@@ -6,34 +6,28 @@ backward half of a step takes what it needs of the forward half from a tape.
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
-from functools import cached_property
 
 from torchmass.kernels.graph import Graph, Node
-from torchmass.kernels.operations import BOOLEAN, CHEAP, OPERATIONS
-from torchmass.kernels.step_graph import StepGraph
-
-TAPE_BYTES = 48 * 1024  # of a tile: it should stay in the nearest caches
-WIDTHS = ((60, 5), (200, 2))  # cost of a step, vectors that go through time together: there are 32 registers
-DEAR = 12  # what an elementary function costs, in additions
+from torchmass.kernels.operations import BOOLEAN, OPERATIONS
+from torchmass.kernels.step_code import StepCode
 
 
 class Body:
     """The statements of one C++ function: the nodes it computes, given what it can read."""
 
-    def __init__(self, graph: Graph, given: dict[Node, str]) -> None:
-        self.graph, self.called, self.lines = graph, dict(given), list[str]()
+    def __init__(self, graph: Graph, given: dict[Node, str], number: str = "V") -> None:
+        self.graph, self.called, self.lines, self.number = graph, dict(given), list[str](), number
 
     def compute(self, nodes: Iterable[Node]) -> "Body":
         """Write a statement for each of the nodes, in order, that is neither given nor a constant."""
         for node in nodes:
             instruction = self.graph.instructions[node]
             if instruction.name == "const":
-                self.called[node] = _literal(instruction.value)
+                self.called[node] = self._literal(instruction.value)
             elif node not in self.called:
                 code = OPERATIONS[instruction.name].code.format(*(self.called[arg] for arg in instruction.args))
                 self.called[node] = f"v{node}"
-                self.lines.append(f"const {_kind(self.graph, node)} v{node} = {code};")
+                self.lines.append(f"const auto v{node} = {code};")
         return self
 
     def move(self, target: str, nodes: Sequence[Node]) -> "Body":
@@ -48,138 +42,81 @@ class Body:
         self.lines += [f"{target}[{k}] += {self.called[node]};" for k, node in enumerate(nodes) if node != zero]
         return self
 
+    def _literal(self, value: float) -> str:
+        plain = "T" if self.number == "V" else self.number
+        if math.isnan(value):
+            return f"{self.number}(tm::not_a_number<{plain}>)"
+        if math.isinf(value):
+            return f"{self.number}({'' if value > 0 else '-'}tm::infinity<{plain}>)"
+        return f"{self.number}({plain}({value!r}))"
+
     def function(self, head: str) -> str:
         """The whole function."""
         return f"    TM_INLINE void {head} {{\n" + "".join(f"        {line}\n" for line in self.lines) + "    }\n"
 
 
-def _kind(graph: Graph, node: Node) -> str:
-    return "M" if graph.instructions[node].name in BOOLEAN else "V"
+class Functions:
+    """The functions of `Step`."""
 
-
-def _literal(value: float) -> str:
-    if math.isnan(value):
-        return "V(tm::not_a_number<T>)"
-    if math.isinf(value):
-        return f"V({'' if value > 0 else '-'}tm::infinity<T>)"
-    return f"V(T({value!r}))"
-
-
-class StepCode:
-    """The functions of `Step`, and which node each of them computes."""
-
-    def __init__(self, step: StepGraph, wanted: Sequence[str] | None) -> None:
-        step = replace(step, graph=step.graph.copy())  # what is added here must not number another's nodes
-        self.step, self.graph = step, step.graph
-        self.has_adjoint, self.wanted = wanted is not None, tuple(wanted or ())
-        label = self.graph.input
-        self.x = {label(f"x_{name}"): f"x[{k}]" for k, name in enumerate(step.states)}
-        self.given = self.x | {label(name): f"u[{k}]" for k, name in enumerate(step.inputs)}
-        self.given |= {label(f"z_{source}"): f"z[{k}]" for k, source in enumerate(step.drives)}
-        self.back = {label(f"g_{name}"): f"g[{k}]" for k, name in enumerate(step.states)}
-        none: tuple[Node, ...] = ()
-        self.step_back = (none, none) if wanted is None else step.adjoint(wanted)
-        self.rows_back = (none, none) if wanted is None else step.output_adjoint(wanted)
-        self.moving = self.graph.depends([*self.given, *self.back, label("h")])
-        self.roots = [*step.after, *step.outputs, *sum((*self.step_back, *self.rows_back), none)]
-        self.held = self._held()
-        self.q = {node: f"q.c{node}" for node in self.held}
-        self.taped = self._taped()
-
-    def _held(self) -> list[Node]:
-        """What is constant in time and read by what moves, or is itself a result."""
-        needed = self.graph.needed(self.roots)
-        read = {arg for node in needed if node in self.moving for arg in self.graph.instructions[node].args}
-        return [node for node in sorted(read | set(self.roots)) if node not in self.moving and not self._constant(node)]
-
-    def _constant(self, node: Node) -> bool:
-        return self.graph.instructions[node].name == "const"
-
-    def _taped(self) -> list[Node]:
-        """What the backward half reads of the forward half: the states, and what is dear or computed anyway."""
-        backward = self.graph.depends(list(self.back))
-        forward = set(self.graph.needed(self.step.after))
-        taken: set[Node] = set()
-        for node in reversed(self.graph.needed(sum(self.step_back, ()))):
-            name, args = self.graph.instructions[node].name, self.graph.instructions[node].args
-            if node in backward or (node in taken and node not in forward and name in CHEAP):
-                taken.discard(node)
-                taken.update(arg for arg in args if arg in self.moving and arg not in backward)
-        return [*self.x, *sorted(taken - set(self.x))]
-
-    @property
-    def tile(self) -> int:
-        """The steps of a tile: as many as keep the tape in cache, a power of two."""
-        steps = TAPE_BYTES // (64 * max(1, len(self.taped)))
-        return max(8, min(64, 2 ** (steps.bit_length() - 1)))
-
-    @property
-    def width(self) -> int:
-        """How many vectors go through time together."""
-        return next((width for most, width in WIDTHS if self.cost <= most), 1)
-
-    @cached_property
-    def cost(self) -> int:
-        """What a step costs, backward included, in additions."""
-        nodes = self.graph.needed([*self.step.after, *sum(self.step_back, ())])
-        names = [self.graph.instructions[node].name for node in nodes if node in self.moving]
-        return sum(1 if name in CHEAP or name == "input" else DEAR for name in names)
-
-    def _moving(self, nodes: Sequence[Node]) -> list[Node]:
-        return [node for node in self.graph.needed(nodes) if node in self.moving or self._constant(node)]
+    def __init__(self, code: StepCode) -> None:
+        self.code, self.graph, self.held = code, code.graph, code.given | code.q
+        constants = {self.graph.input(name): f"leaf[{k}]" for k, name in enumerate(code.step.constants)}
+        self.leaves = constants | {self.graph.input("dt"): "dt"}
 
     def fix(self) -> str:
         """Everything that is constant in time."""
-        constants = {self.graph.input(name): f"leaf[{k}]" for k, name in enumerate(self.step.constants)}
-        body = Body(self.graph, constants | {self.graph.input("dt"): "dt"})
-        body.compute(self.graph.needed(self.held))
-        body.lines += [f"q.c{node} = {body.called[node]};" for node in self.held]
+        body = Body(self.graph, self.leaves).compute(self.graph.needed(self.code.held))
+        body.lines += [f"q.c{node} = {body.called[node]};" for node in self.code.held]
         return body.function("fix(Fixed &q, const V *leaf, V dt)")
 
     def forward(self) -> str:
         """One step."""
-        body = Body(self.graph, self.given | self.q).compute(self._moving(self.step.after))
-        return body.move("x", self.step.after).function("step(const Fixed &q, V *x, const V *u, const V *z)")
+        body = Body(self.graph, self.held).compute(self.code.in_step(self.code.after))
+        return body.move("x", self.code.after).function("step(const Fixed &q, V *x, const V *u, const V *z)")
 
     def output(self) -> str:
         """What the outputs are in a state."""
-        body = Body(self.graph, self.x | self.q).compute(self._moving(self.step.outputs))
-        return body.move("h", self.step.outputs).function("output(const Fixed &q, const V *x, V *h)")
+        body = Body(self.graph, self.code.x | self.code.q).compute(self.code.in_step(self.code.outputs))
+        return body.move("h", self.code.outputs).function("output(const Fixed &q, const V *x, V *h)")
 
     def record(self) -> str:
         """One step that fills the tape."""
-        body = Body(self.graph, self.given | self.q).compute(self._moving([*self.step.after, *self.taped]))
-        for place, node in enumerate(self.taped):
+        code = self.code
+        body = Body(self.graph, self.held).compute(code.in_step([*code.after, *code.taped]))
+        for place, node in enumerate(code.taped):
             value = body.called[node]
-            body.lines.append(f"tape[{place}] = {value if _kind(self.graph, node) == 'V' else _as_number(value)};")
-        head = "record(const Fixed &q, V *x, const V *u, const V *z, V *tape)"
-        return body.move("x", self.step.after).function(head)
+            body.lines.append(f"tape[{place}] = {_as_number(value) if _is_mask(self.graph, node) else value};")
+        return body.move("x", code.after).function("record(const Fixed &q, V *x, const V *u, const V *z, V *tape)")
 
     def backward(self) -> str:
         """The adjoint of a step, from its tape."""
+        code = self.code
         read = {
-            node: f"tape[{place}]" if _kind(self.graph, node) == "V" else f"(tape[{place}] != V(T(0)))"
-            for place, node in enumerate(self.taped)
+            node: f"(tape[{place}] != V(T(0)))" if _is_mask(self.graph, node) else f"tape[{place}]"
+            for place, node in enumerate(code.taped)
         }
-        before, found = self.step_back
-        body = Body(self.graph, read | self.back | self.q).compute(self._moving_back([*before, *found], set(read)))
-        return body.add("sum", found).move("g", before).function("back(const Fixed &q, const V *tape, V *g, V *sum)")
-
-    def _moving_back(self, nodes: Sequence[Node], read: set[Node]) -> list[Node]:
-        """What is left to compute where the nodes `read` are given."""
-        wanted = set(nodes) - read
-        for node in reversed(self.graph.needed(nodes)):
-            if node in wanted and node in self.moving:
-                wanted.update(arg for arg in self.graph.instructions[node].args if arg not in read)
-        return sorted(node for node in wanted if node in self.moving or self._constant(node))
+        nodes = code.in_back(sum(code.step_back, ()), set(read))
+        body = Body(self.graph, read | code.back | code.q).compute(nodes).add("sum", code.step_back.sums)
+        return body.move("g", code.step_back.states).function("back(const Fixed &q, const V *tape, V *g, V *sum)")
 
     def rows(self) -> str:
         """The adjoint of the output, in a state."""
-        states, leaves = self.rows_back
-        given = self.x | self.q | {self.graph.input("h"): "h"}
-        body = Body(self.graph, given).compute(self._moving([*states, *leaves]))
-        head = "output_back(const Fixed &q, const V *x, V h, V *g, V *sum)"
-        return body.add("g", states).add("sum", leaves).function(head)
+        code = self.code
+        given = code.x | code.q | {self.graph.input("h"): "h"}
+        body = Body(self.graph, given).compute(code.in_step(sum(code.rows_back, ())))
+        body.add("g", code.rows_back.states).add("sum", code.rows_back.sums)
+        return body.function("output_back(const Fixed &q, const V *x, V h, V *g, V *sum)")
+
+    def close(self) -> str:
+        """The gradients of the leaves from those of what is held, in double."""
+        given = {self.graph.input(f"total_{k}"): f"total[{k}]" for k in range(self.code.bases)}
+        body = Body(self.graph, self.leaves | given, "double").compute(self.graph.needed(self.code.closed))
+        body.lines += [f"found[{k}] = {body.called[node]};" for k, node in enumerate(self.code.closed)]
+        return body.function("close(const double *leaf, double dt, const double *total, double *found)")
+
+
+def _is_mask(graph: Graph, node: Node) -> bool:
+    return graph.instructions[node].name in BOOLEAN
 
 
 def _as_number(mask: str) -> str:
@@ -196,7 +133,8 @@ using M = tm::Mask<T>;
 
 struct Step {{
     static constexpr int states = {states}, leaves = {leaves}, inputs = {inputs}, drives = {drives};
-    static constexpr int outputs = {outputs}, width = {width}, wanted = {wanted}, tape = {tape}, tile = {tile};
+    static constexpr int outputs = {outputs}, width = {width}, tape = {tape}, tile = {tile};
+    static constexpr int bases = {bases}, timed = {timed}, wanted = {wanted};
     static constexpr uint32_t sources[] = {{{sources}}};
     struct Fixed {{
 {fixed}    }};
@@ -205,7 +143,7 @@ struct Step {{
 
 def source(code: StepCode, dtype: str) -> str:
     """The whole translation unit: the forward loop, or the adjoint if the code has one."""
-    step = code.step
+    step, functions = code.step, Functions(code)
     head = HEAD.format(
         dtype=dtype,
         states=len(step.states),
@@ -214,13 +152,16 @@ def source(code: StepCode, dtype: str) -> str:
         drives=len(step.drives),
         outputs=len(step.outputs),
         width=code.width,
+        bases=code.bases,
+        timed=len(code.timed),
         wanted=len(code.wanted),
         tape=len(code.taped),
         tile=code.tile,
         sources=", ".join(f"{source}u" for source in step.drives) or "0u",
-        fixed="".join(f"        {_kind(step.graph, node)} c{node};\n" for node in code.held),
+        fixed="".join(f"        {'M' if _is_mask(code.graph, node) else 'V'} c{node};\n" for node in code.held),
     )
-    forward = [code.fix(), code.forward(), code.output()]
+    forward = [functions.fix(), functions.forward(), functions.output()]
     if not code.has_adjoint:
         return head + "\n".join(forward) + '};\n#include "forward.h"\n'
-    return head + "\n".join([*forward, code.record(), code.backward(), code.rows()]) + '};\n#include "adjoint.h"\n'
+    adjoint = [functions.record(), functions.backward(), functions.rows(), functions.close()]
+    return head + "\n".join([*forward, *adjoint]) + '};\n#include "adjoint.h"\n'

@@ -20,7 +20,7 @@ def forward_gradient(call: Call, starts: Sequence[Tensor], leaves: Sequence[Tens
     """As `FusedRun`: rows, ends, whether all is finite, and an empty path. Raises `ValueError` for too many values."""
     step, states = KERNELS[call.kernel].step, len(starts)
     moving = [k for k, start in enumerate(starts) if start.requires_grad] + [states + i for i in call.wanted]
-    timed = [step.leaves[i] for i in call.wanted if i >= len(step.constants) and leaves[i].shape[0] > 1]
+    timed = [step.leaves[i] for i in call.wanted if i >= len(step.constants)]
     if len(moving) > MOST or timed:
         found = f"input {timed[0].removeprefix('u_')} changes in time" if timed else f"there are {len(moving)}"
         raise ValueError(f"gradient='forward' is for up to {MOST} starts and parameters; {found}. Use 'reverse'.")
@@ -64,12 +64,8 @@ class _Forward(torch.autograd.Function):
                 if gradient is not None:
                     share = (gradient * tangent).double()
                     total = total + (share.sum(0) if k < rows else share)
-            found[i] = total.to(tensors[0].dtype) if i < states else _of_leaf(ctx.call, i - states, tensors[i], total)
+            found[i] = total.to(tensors[0].dtype) if i < states else summed(ctx.call, tensors[i], total, total.sum())
         return (None, None, None, *(None if g is None else _Last.apply(g, *tensors) for g in found))
-
-
-def _of_leaf(call: Call, i: int, leaf: Tensor, total: Tensor) -> Tensor:
-    return summed(call, leaf, i >= len(KERNELS[call.kernel].step.constants), total, total.sum())
 
 
 class _Last(torch.autograd.Function):

@@ -13,7 +13,7 @@ from torchmass.kernels.call import Call
 from torchmass.kernels.forward_gradient import forward_gradient
 from torchmass.kernels.kernel import DTYPES, kernel_name, tile
 from torchmass.kernels.plan import Monitor, Outcome, OutputMonitor, Plan, Snapshot, StateMonitor
-from torchmass.kernels.step_graph import StepKind
+from torchmass.kernels.step_graph import ABSENT, HELD, TIMED, StepKind
 from torchmass.kernels.trace import TraceError
 from torchmass.kernels.transforms import is_transformed, needs_gradient
 
@@ -24,7 +24,9 @@ def run(plan: Plan) -> Outcome:
         kernel = kernel_of(plan)
     except TraceError as error:
         raise TraceError(f"the model cannot be fused: {error} Use backend='eager'.") from error
-    leaves = (*plan.dynamics.p, *plan.dynamics.noise_leaves, *plan.inputs)
+    given = [u for u in plan.inputs if u is not None]
+    held = [u[0] for u in given if u.shape[0] == 1]
+    leaves = (*plan.dynamics.p, *plan.dynamics.noise_leaves, *held, *(u for u in given if u.shape[0] > 1))
     call = call_of(plan, kernel, leaves)
     if call.adjoint and plan.gradient == "forward":
         found = forward_gradient(call, plan.x0, leaves)
@@ -50,7 +52,8 @@ def kernel_of(plan: Plan) -> str:
     like = plan.x0[0]
     if like.device.type != "cpu" or like.dtype not in DTYPES:
         raise TraceError(f"it is {like.dtype} on {like.device}; kernels are for float32 and float64 on the CPU so far.")
-    return kernel_name(*StepKind.of(plan.dynamics, plan.method))
+    driven = tuple(ABSENT if u is None else HELD if u.shape[0] == 1 else TIMED for u in plan.inputs)
+    return kernel_name(*StepKind.of(plan.dynamics, plan.method, driven))
 
 
 def call_of(plan: Plan, kernel: str, leaves: tuple[Tensor, ...]) -> Call:

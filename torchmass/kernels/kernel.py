@@ -10,7 +10,8 @@ from typing import Any
 import torch
 
 from torchmass.kernels import build
-from torchmass.kernels.cpp import StepCode, source
+from torchmass.kernels.cpp import source
+from torchmass.kernels.step_code import StepCode
 from torchmass.kernels.step_graph import StepGraph, StepKind, trace_step
 from torchmass.kernels.tangent import tangent
 

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any, NamedTuple
 
 import torch
@@ -71,7 +72,7 @@ class Plan:
     steps: int
     names: tuple[str, ...]  # of the states
     x0: Values  # each (*b, N)
-    inputs: tuple[Tensor, ...]  # each (T or 1, *b, N or 1)
+    inputs: tuple[Tensor | None, ...]  # each (T or 1, *b, N or 1); None where nothing is given, which is 0
     monitors: Mapping[str, Monitor]
     transient: int = 0
     every: int = 1
@@ -111,11 +112,18 @@ class Plan:
             raise TypeError(f"a monitor must return a tensor, got {type(value).__name__}.")
         return value
 
+    def inputs_at(self, i: int) -> Values:
+        """The inputs of step i, each (*b, N) or what broadcasts to it."""
+        none = self.x0[0].new_zeros(())
+        return tuple(none if u is None else u[0 if u.shape[0] == 1 else i] for u in self.inputs)
+
     def input_rows(self, begin: int = 0, end: int | None = None) -> Iterator[Values]:
         """The inputs of each step from `begin` to `end`."""
-        constant = [u.shape[0] == 1 for u in self.inputs]
-        for i in range(begin, self.steps if end is None else end):
-            yield tuple(u[0 if held else i] for u, held in zip(self.inputs, constant, strict=True))
+        steps = range(begin, self.steps if end is None else end)
+        if all(u is None or u.shape[0] == 1 for u in self.inputs):
+            yield from repeat(self.inputs_at(0), len(steps))
+        else:
+            yield from map(self.inputs_at, steps)
 
     def noise_rows(self, begin: int = 0, end: int | None = None) -> Iterator[Values]:
         """A standard normal for each drive, (*b, N), at each step; drawn in chunks, never stored."""

@@ -1,7 +1,7 @@
 """The step of a plan as a graph: what it reads, what it computes, and its adjoint."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import Any, NamedTuple, Self
 
@@ -11,6 +11,8 @@ from torchmass.integrators import INTEGRATORS
 from torchmass.kernels.graph import Graph, Node
 from torchmass.kernels.trace import Scalar, TraceError, backward, read
 
+ABSENT, HELD, TIMED = "absent", "held", "timed"  # an input is 0, the same in every step, or not
+
 
 @dataclass(frozen=True, eq=False)
 class StepGraph:
@@ -18,8 +20,8 @@ class StepGraph:
 
     graph: Graph
     states: tuple[str, ...]
-    constants: tuple[str, ...]  # p_<parameter>, s_<source>, t_<source>: do not change in time
-    inputs: tuple[str, ...]  # u_<input>: may change from step to step
+    constants: tuple[str, ...]  # p_<parameter>, s_<source>, t_<source>, u_<input>: do not change in time
+    inputs: tuple[str, ...]  # u_<input> that change from step to step
     drives: tuple[int, ...]  # sources of the noise z_<source>
     after: tuple[Node, ...]
     outputs: tuple[Node, ...]  # of the states and parameters, wherever they are read
@@ -32,22 +34,24 @@ class StepGraph:
 
     def adjoint(self, wanted: Sequence[str]) -> tuple[tuple[Node, ...], tuple[Node, ...]]:
         """The gradients of the states before the step, and of the leaves wanted, given g_<state> after it."""
-        return self._gradients(self.after, [f"g_{name}" for name in self.states], wanted)
+        return self.gradients(self.after, [f"g_{name}" for name in self.states], [*map(self.graph.input, wanted)])
 
-    def output_adjoint(self, wanted: Sequence[str]) -> tuple[tuple[Node, ...], tuple[Node, ...]]:
-        """The gradients of the states, and of the leaves wanted, that a gradient h of the output gives."""
-        return self._gradients(self.outputs, ["h"], wanted)
-
-    def _gradients(
-        self, outputs: Sequence[Node], given: Sequence[str], wanted: Sequence[str]
+    def gradients(
+        self, outputs: Sequence[Node], given: Sequence[str], sources: Sequence[Node]
     ) -> tuple[tuple[Node, ...], tuple[Node, ...]]:
-        scalar = partial(read, self.graph)
-        sources = [scalar(label) for label in (*(f"x_{name}" for name in self.states), *wanted)]
-        gradients = backward(
-            [Scalar(self.graph, node) for node in outputs], [scalar(label) for label in given], sources
-        )
-        nodes = tuple(gradient.node for gradient in gradients)
-        return nodes[: len(self.states)], nodes[len(self.states) :]
+        """The gradients of the states, and of the sources, from those of the outputs, which have the names given."""
+        states = [self.graph.input(f"x_{name}") for name in self.states]
+        found = self.pulled_back(outputs, given, [*states, *sources])
+        return found[: len(states)], found[len(states) :]
+
+    def pulled_back(self, outputs: Sequence[Node], given: Sequence[str], sources: Sequence[Node]) -> tuple[Node, ...]:
+        """The gradients of the sources from those of the outputs."""
+        ends, starts = ([Scalar(self.graph, node) for node in nodes] for nodes in (outputs, sources))
+        return tuple(gradient.node for gradient in backward(ends, [read(self.graph, name) for name in given], starts))
+
+    def on(self, graph: Graph) -> "StepGraph":
+        """The same step on a copy of its graph."""
+        return replace(self, graph=graph)
 
 
 class StepKind(NamedTuple):
@@ -61,15 +65,22 @@ class StepKind(NamedTuple):
     bounds: tuple[tuple[float, float], ...]
     drives: tuple[tuple[Any, ...], ...]  # the kind of each
     method: str
+    driven: tuple[str, ...]  # how each input is driven: ABSENT, HELD or TIMED
 
     @classmethod
-    def of(cls, dynamics: Dynamics, method: str) -> Self:
-        """The kind of a step of `dynamics`. Raises `TraceError` for a network."""
+    def of(cls, dynamics: Dynamics, method: str, driven: tuple[str, ...] | None = None) -> Self:
+        """The kind of a step of `dynamics`, by default with inputs that change in time. Raises `TraceError`."""
         if dynamics.links:
             raise TraceError("it is coupled, and coupled networks are not fused yet.")
         maths = (dynamics.derivative, dynamics.output, dynamics.States, dynamics.U, type(dynamics.p))
         bounds = tuple((bounds.low, bounds.high) for bounds in dynamics.bounds)
-        return cls(*maths, bounds, tuple(drive.kind for drive in dynamics.drives), method)
+        return cls(
+            *maths,
+            bounds,
+            tuple(drive.kind for drive in dynamics.drives),
+            method,
+            driven or (TIMED,) * len(dynamics.U._fields),
+        )
 
 
 @cache
@@ -77,7 +88,8 @@ def trace_step(kind: StepKind) -> StepGraph:
     """Run one step on scalars. Raises `TraceError` where the maths cannot become a kernel."""
     graph = Graph()
     scalar = partial(read, graph)
-    parameters, ports = [f"p_{name}" for name in kind.P._fields], [f"u_{name}" for name in kind.U._fields]
+    parameters = [f"p_{name}" for name in kind.P._fields]
+    ports = {f"u_{name}": how for name, how in zip(kind.U._fields, kind.driven, strict=True)}
     drives: list[Drive] = [drive(*arguments) for drive, *arguments in kind.drives]
     noise, sources = [name for drive in drives for name in drive.labels], [drive.source for drive in drives]
     dynamics = Dynamics(
@@ -89,11 +101,15 @@ def trace_step(kind: StepKind) -> StepGraph:
         bounds=tuple(Bounds(*limits) for limits in kind.bounds),
         drives=tuple(drive.holding(*map(scalar, drive.labels)) for drive in drives),
     )
-    x, u = tuple(scalar(f"x_{name}") for name in dynamics.names), [scalar(name) for name in ports]
+    x = tuple(scalar(f"x_{name}") for name in dynamics.names)
+    u: list[Any] = [
+        Scalar(graph, graph.constant(0.0)) if how == ABSENT else scalar(name) for name, how in ports.items()
+    ]
     z = [scalar(f"z_{source}") for source in sources]
     after: Any = step(dynamics, INTEGRATORS[kind.method], x, u, scalar("dt"), z)
     output: Any = dynamics.output(dynamics.S(*x), dynamics.p)
-    constants, nodes = (*parameters, *noise), tuple(value.node for value in after)
-    titles = dict(zip(constants, (name for name, _ in dynamics.parameters()), strict=True))
+    nodes, own = tuple(value.node for value in after), (*parameters, *noise)
+    held, timed = (tuple(name for name, how in ports.items() if how == kept) for kept in (HELD, TIMED))
+    titles = dict(zip(own, (name for name, _ in dynamics.parameters()), strict=True))
     titles |= {f"u_{name}": f"input {name}" for name in kind.U._fields}
-    return StepGraph(graph, dynamics.names, constants, tuple(ports), tuple(sources), nodes, (output.node,), titles)
+    return StepGraph(graph, dynamics.names, (*own, *held), timed, tuple(sources), nodes, (output.node,), titles)

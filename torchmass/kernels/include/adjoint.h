@@ -12,15 +12,15 @@ struct Adjoint {
     const Run &r;
     Lane lane;
     T *fine;  // the states before every tile of a segment
-    V g[Step::states], part[Step::wanted + 1];
-    double sum[Step::wanted + 1][L];
+    V g[Step::states], part[Step::bases + Step::timed + 1];  // of the steps since the last tile
+    double sum[Step::bases + 1][L];
     int64_t row, due;
-    bool lost = false;
+    bool lost = false, watching = false;
     alignas(64) V tape[Step::tile + 1][Step::tape];
 
     Adjoint(const Run &r, int64_t vector, T *fine) : r(r), lane(r, vector), fine(fine), sum() {
         for (int s = 0; s < Step::states; ++s) g[s] = r.g_end[s] ? lane.lanes.take(r.g_end[s]) : V(T(0));
-        for (int i = 0; i < Step::wanted; ++i) part[i] = V(T(0));
+        for (int i = 0; i < Step::bases + Step::timed; ++i) part[i] = V(T(0));
         row = r.steps > r.transient ? (r.steps - 1 - r.transient) / r.every : -1;
         due = r.transient + row * r.every;
     }
@@ -56,11 +56,12 @@ struct Adjoint {
         V before[Step::states];
         const int64_t row_before = row, due_before = due;
         for (int s = 0; s < Step::states; ++s) before[s] = g[s];
-        sweep<false>(from, to);
+        sweep(from, to);
         if (lost || finite()) return;
         for (int s = 0; s < Step::states; ++s) g[s] = before[s];  // once more, to see where it broke
-        row = row_before, due = due_before;
-        sweep<true>(from, to);
+        row = row_before, due = due_before, watching = true;
+        sweep(from, to);
+        watching = false;
     }
     bool finite() const {
         V sum(T(0));
@@ -80,20 +81,20 @@ struct Adjoint {
         int64_t held = __atomic_load_n(r.lost, __ATOMIC_RELAXED);
         while (held < here && !__atomic_compare_exchange_n(r.lost, &held, here, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {}
     }
-    template <bool watched> TM_ALWAYS void sweep(int64_t from, int64_t to) {
+    void sweep(int64_t from, int64_t to) {
         for (int64_t t = to - 1; t >= from; --t) {
             if (t == due) {
                 rows(tape[t + 1 - from]);
                 --row, due = row < 0 ? -1 : due - r.every;
             }
-            if (watched) watch(t);
+            if (watching) watch(t);
             Step::back(lane.q, tape[t - from], g, part);
-            for (int i = 0; i < Step::wanted; ++i)
-                if (r.each[i]) lane.lanes.put(r.each[i] + t * r.lanes, part[i]), part[i] = V(T(0));
+            for (int i = 0; i < Step::timed; ++i)
+                lane.lanes.put(r.each[i] + t * r.lanes, part[Step::bases + i]), part[Step::bases + i] = V(T(0));
             if (r.horizon && t % r.horizon == 0 && t > 0)
                 for (int s = 0; s < Step::states; ++s) g[s] = V(T(0));
         }
-        for (int i = 0; i < Step::wanted; ++i) {
+        for (int i = 0; i < Step::bases; ++i) {
             for (int l = 0; l < L; ++l) sum[i][l] += double(part[i][l]);
             part[i] = V(T(0));
         }
@@ -107,8 +108,13 @@ struct Adjoint {
     }
     void finish() {
         for (int s = 0; s < Step::states; ++s) lane.lanes.put(r.g_x0[s], g[s]);
-        for (int i = 0; i < Step::wanted; ++i)
-            for (int l = 0; l < lane.lanes.live; ++l) r.sums[i * r.lanes + lane.lanes.first + l] = sum[i][l];
+        for (int l = 0; l < lane.lanes.live; ++l) {
+            double leaf[Step::leaves + 1], total[Step::bases + 1], found[Step::wanted + 1];
+            for (int i = 0; i < Step::leaves; ++i) leaf[i] = lane.fixed[i][l];
+            for (int i = 0; i < Step::bases; ++i) total[i] = sum[i][l];
+            Step::close(leaf, r.dt, total, found);
+            for (int i = 0; i < Step::wanted; ++i) r.sums[i * r.lanes + lane.lanes.first + l] = found[i];
+        }
     }
 };
 

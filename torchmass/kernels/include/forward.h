@@ -26,8 +26,8 @@ struct Run {
     T *path;  // the states before every `interval`-th step, [vector][step][state][lane]; null without a gradient
     const T *const *g_out, *const *g_end;  // of the adjoint: gradients given, and gradients found
     T *const *g_x0;
-    double *sums;     // of each wanted leaf, per lane
-    T *const *each;   // the same per step, for inputs that change in time; null for the others
+    double *sums;     // of each wanted leaf that is constant in time, per lane
+    T *const *each;   // of each wanted input that changes in time, per step
     T *scratch;
     int64_t *lost;  // the last step, times the number of states, plus the state, after which a gradient is not finite
 
@@ -158,40 +158,56 @@ struct Lane {
 
     __attribute__((noinline)) Lane(const Run &r, int64_t vector) : lanes(r, vector), feed(r, lanes, fixed) { Step::fix(q, fixed, V(T(r.dt))); }
 
-    // writes a value where there is a place for it; 0 is added to `sum`, or NaN if the value is not finite
-    TM_ALWAYS void write(T *to, V value, V &sum) const {
-        if (!to) return;
-        sum += value * V(T(0));
-        lanes.put(to, value);
-    }
-    TM_ALWAYS void record(const Run &r, int64_t row, const V *x, V &sum) const {
-        for (int s = 0; s < Step::states; ++s) write(r.out[s] ? r.out[s] + row * r.lanes : nullptr, x[s], sum);
-        T *const *out = r.out + Step::states;
-        bool any = false;
-        for (int o = 0; o < Step::outputs; ++o) any |= out[o] != nullptr;
-        if (!any) return;
-        V h[Step::outputs];
-        Step::output(q, x, h);
-        for (int o = 0; o < Step::outputs; ++o) write(out[o] ? out[o] + row * r.lanes : nullptr, h[o], sum);
-    }
     void finish(const Run &r, const V *x, V sum) const {
-        for (int s = 0; s < Step::states; ++s) write(r.end[s], x[s], sum);
+        for (int s = 0; s < Step::states; ++s) {
+            sum += x[s] * V(T(0));
+            lanes.put(r.end[s], x[s]);
+        }
         for (int l = 0; l < L; ++l)
             if (sum[l] != sum[l]) __atomic_store_n(r.broken, 1, __ATOMIC_RELAXED);
     }
 };
 
+// Where one vector writes its rows. Kept in registers, or beside the loop: what a store may change is read again.
+struct Rows {
+    T *to[Step::states + Step::outputs];
+    bool whole, outputs = false;
+    int64_t width;
+
+    Rows(const Run &r, const Lanes &lanes) : whole(lanes.live == L), width(r.lanes) {
+        for (int k = 0; k < Step::states + Step::outputs; ++k) to[k] = r.out[k] ? r.out[k] + lanes.first : nullptr;
+        for (int o = 0; o < Step::outputs; ++o) outputs |= to[Step::states + o] != nullptr;
+    }
+    // writes a value if there is a place for it; 0 is added to `sum`, or NaN if the value is not finite
+    TM_ALWAYS void write(int k, V value, V &sum, const Lane &lane) {
+        if (!to[k]) return;
+        sum += value * V(T(0));
+        if (whole) value.store(to[k]);
+        else lane.lanes.put(to[k] - lane.lanes.first, value);
+        to[k] += width;
+    }
+    TM_ALWAYS void record(const V *x, V &sum, const Lane &lane) {
+        for (int s = 0; s < Step::states; ++s) write(s, x[s], sum, lane);
+        if (!outputs) return;
+        V h[Step::outputs];
+        Step::output(lane.q, x, h);
+        for (int o = 0; o < Step::outputs; ++o) write(Step::states + o, h[o], sum, lane);
+    }
+};
+
 template <int K, int... k> static void forward_group(const Run &r, int64_t vector, tm::Places<k...>) {
     Lane lane[K] = {Lane(r, vector + k)...};
+    Rows rows[K] = {Rows(r, lane[k].lanes)...};
     V x[K][Step::states], sum[K];
     for (int i = 0; i < K; ++i) sum[i] = V(T(0));
     for (int i = 0; i < K; ++i)
         for (int s = 0; s < Step::states; ++s) x[i][s] = lane[i].lanes.gather(r.x0[s]);
-    int64_t row = 0, due = r.transient, place = 0, next = r.path ? 0 : r.steps;  // counted: a division costs a step
-    for (int64_t t = 0; t < r.steps; ++t) {
+    const int64_t steps = r.steps, every = r.every, interval = r.interval;
+    int64_t due = r.transient, place = 0, next = r.path ? 0 : steps;  // counted: a division costs a step
+    for (int64_t t = 0; t < steps; ++t) {
         if (t == next) {
             for (int i = 0; i < K; ++i) keep(r.state(vector + i, place), x[i]);
-            ++place, next += r.interval;
+            ++place, next += interval;
         }
 #pragma GCC unroll 8
         for (int i = 0; i < K; ++i) {
@@ -200,8 +216,8 @@ template <int K, int... k> static void forward_group(const Run &r, int64_t vecto
         }
         if (t == due) {
 #pragma GCC unroll 8
-            for (int i = 0; i < K; ++i) lane[i].record(r, row, x[i], sum[i]);
-            ++row, due += r.every;
+            for (int i = 0; i < K; ++i) rows[i].record(x[i], sum[i], lane[i]);
+            due += every;
         }
     }
     for (int i = 0; i < K; ++i) lane[i].finish(r, x[i], sum[i]);

@@ -28,33 +28,32 @@ template <class X> TM_INLINE X exp_tail(X r) {
                     2.7626451660685636e-7, 2.51145745883425105e-8);
 }
 
-template <class X> TM_INLINE X power_of_two(bits_of<X> n) { return real((n + Format<X>::bias) << Format<X>::mantissa); }
+// x = k ln 2 + r; n holds the integer k + offset in its lower bits, and what a shift by the mantissa drops above them
+template <class X> struct ByLn2 { X r, k; bits_of<X> n; };
+template <class X> TM_INLINE ByLn2<X> by_ln2(X x, int offset) {
+    using F = Format<X>;
+    const X shift = X(F::shift) + X(scalar_of<X>(offset));  // a constant
+    const X t = fma(x, X(1.4426950408889634), shift), k = t - shift;
+    return {fma(-k, F::ln2_low, fma(-k, F::ln2_high, x)), k, bits(t)};
+}
 
-// y 2ᵏ rounded once, for y about 1, n the integer k modulo 2³² or 2⁶⁴
+// 2ᵏ for −bias < k ≤ bias, infinity for k = bias + 1; of an n with the offset `bias`
+template <class X> TM_INLINE X power(bits_of<X> n) { return real(n << Format<X>::mantissa); }
+
+// y 2ᵏ rounded once, for y about 1, of an n with the offset 2 bias
 template <class X> TM_INLINE X scale(X y, X, bits_of<X> n) {
-    // two factors, since 2ⁿ itself may overflow, or y 2ⁿ be subnormal; an unsigned shift, since a signed one of
-    // 64 bits does not vectorise everywhere
-    constexpr bits_of<scalar_of<X>> off = Format<X>::bias + 1;
-    const bits_of<X> half = ((n + 2 * off) >> 1) - off;
-    return y * power_of_two<X>(half) * power_of_two<X>(n - half);
+    const bits_of<X> half = n >> 1;  // two factors, since 2ᵏ itself may overflow, or y 2ᵏ be subnormal
+    return y * power<X>(half) * power<X>(n - half);
 }
 #ifdef TM_SCALE
 TM_INLINE Vec<float> scale(Vec<float> y, Vec<float> k, Bits<float>) { return Vec<float>(TM_SCALE(ps, y.v, k.v)); }
 TM_INLINE Vec<double> scale(Vec<double> y, Vec<double> k, Bits<double>) { return Vec<double>(TM_SCALE(pd, y.v, k.v)); }
 #endif
 
-// x = k ln 2 + r, n the integer k modulo 2³² or 2⁶⁴
-template <class X> struct ByLn2 { X r, k; bits_of<X> n; };
-template <class X> TM_INLINE ByLn2<X> by_ln2(X x) {
-    using F = Format<X>;
-    const X t = fma(x, X(1.4426950408889634), F::shift), k = t - F::shift;
-    return {fma(-k, F::ln2_low, fma(-k, F::ln2_high, x)), k, bits(t) - bits(F::shift)};
-}
-
 // exp(x + rest) for a small rest; x may be anything
 template <class X> TM_INLINE X exp_sum(X x, X rest) {
     using F = Format<X>;
-    const ByLn2<X> p = by_ln2(clamp(x, X(F::exp_low), X(F::exp_high)));
+    const ByLn2<X> p = by_ln2(clamp(x, X(F::exp_low), X(F::exp_high)), 2 * F::bias);
     const X r = p.r + rest, y = X(1) + fma(r * r, exp_tail(r), r);
     return scale(y, p.k, p.n);
 }
@@ -63,23 +62,26 @@ template <class X> TM_INLINE X exp(X x) { return exp_sum(x, X(-0.0)); }  // the 
 
 template <class X> TM_INLINE X expm1(X x) {
     using F = Format<X>;
-    const ByLn2<X> p = by_ln2(clamp(x, X(F::expm1_low), X(F::exp_high)));
+    const ByLn2<X> p = by_ln2(clamp(x, X(F::expm1_low), X(F::exp_high)), F::bias - 1);
     const X e = fma(p.r * p.r, exp_tail(p.r), p.r);
-    const X half = power_of_two<X>(p.n - 1);  // 2ⁿ may overflow where the result does not
+    const X half = power<X>(p.n);  // 2ᵏ may overflow where the result does not
     const X y = X(2) * fma(half, e, half - X(0.5));
     return select(x == 0, x, y);
 }
 
+// where the result is below the smallest normal number it is 0: exp(−x) is infinite there
 template <class X> TM_INLINE X sigmoid(X x) {
-    const X e = exp(-abs(x));
-    return select(x < 0, e, X(1)) / (X(1) + e);
+    using F = Format<X>;
+    const ByLn2<X> p = by_ln2(clamp(-x, X(F::exp_normal), X(F::exp_high)), F::bias);
+    const X y = fma(p.r * p.r, exp_tail(p.r), p.r) + X(1);
+    return X(1) / fma(y, power<X>(p.n), X(1));
 }
 
 template <class X> TM_INLINE X tanh(X x) {
     using F = Format<X>;
     // expm1(−2|x|), which cannot overflow
-    const ByLn2<X> p = by_ln2(clamp(X(-2) * abs(x), X(F::expm1_low), X(0)));
-    const X e = fma(p.r * p.r, exp_tail(p.r), p.r), two_n = power_of_two<X>(p.n);
+    const ByLn2<X> p = by_ln2(larger(X(F::expm1_low), X(-2) * abs(x)), F::bias);
+    const X e = fma(p.r * p.r, exp_tail(p.r), p.r), two_n = power<X>(p.n);
     const X w = fma(two_n, e, two_n), less = -fma(two_n, e, two_n - X(1));  // exp(−2|x|), and 1 less it
     // (1 − w) / (1 + w), which is 1 − 2w / (1 + w): each where it loses the least
     const mask_of<X> large = w < X(0.33);
