@@ -38,6 +38,7 @@ LAYERS = [  # each may import only from layers above it
     {"kernels.forward_gradient"},
     {"kernels.fused"},
     {"kernels.choice"},
+    {"kernels.explain"},
     {"catalogue", "simulator"},
 ]
 

@@ -12,6 +12,7 @@ from torchmass.inputs import lay_out
 from torchmass.integrators import INTEGRATORS, Values
 from torchmass.kernels import adaptive, compiled, eager, fused
 from torchmass.kernels.choice import choose
+from torchmass.kernels.explain import Explanation, explain
 from torchmass.kernels.finite import refuse_nonfinite
 from torchmass.kernels.plan import Outcome, Plan, check_gradient
 from torchmass.monitors import resolve
@@ -105,15 +106,52 @@ class Simulator(nn.Module):
         steps (truncated backpropagation); `gradient="forward"` carries it forward with the states instead, for up to 8
         starts and parameters, in memory that does not grow with the steps.
         """
+        plan = self._planned(
+            duration,
+            monitors=monitors,
+            inputs=inputs,
+            transient=transient,
+            sample_every=sample_every,
+            batch_size=batch_size,
+            x0=x0,
+            seed=seed,
+            first_simulation=first_simulation,
+            checkpoint=checkpoint,
+            grad_horizon=grad_horizon,
+            gradient=gradient,
+        )
+        return self._compute(plan, allow_nonfinite)
+
+    def explain(self, duration: float, **options: Any) -> Explanation:
+        """What `run(duration, **options)` would be computed with and why, and the memory it would take; prints itself.
+
+        Nothing is run or built. Raises `ValueError` for an adaptive method, which torchdiffeq runs.
+        """
+        if self.method not in INTEGRATORS:
+            raise ValueError(f"{self.method!r} runs in torchdiffeq, with steps of its own: there is nothing to choose.")
+        options.pop("allow_nonfinite", None)
+        with torch.random.fork_rng(devices=()):  # a run without a seed takes one, this takes none
+            return explain(self._planned(duration, **options), self.backend)
+
+    def _planned(
+        self,
+        duration: float,
+        *,
+        transient: float = 0.0,
+        sample_every: int = 1,
+        checkpoint: int | str = "none",
+        grad_horizon: int | None = None,
+        gradient: str = "reverse",
+        **options: Any,
+    ) -> Plan:
         every = whole("sample_every, in steps,", sample_every)
         steps, skipped = self._steps("duration", duration), self._steps("transient", transient)
         if steps < 1 or skipped >= steps:
             raise ValueError(f"the run ({duration} ms) must be longer than its transient ({transient} ms).")
-        plan = self._plan(steps, x0, seed, first_simulation, inputs, batch_size, monitors)
         check_gradient(checkpoint, grad_horizon, gradient)
+        plan = self._plan(steps, **options)
         gradients = {"checkpoint": checkpoint, "grad_horizon": grad_horizon or 0, "gradient": gradient}
-        plan = replace(plan, transient=skipped, every=every, **gradients)
-        return self._compute(plan, allow_nonfinite)
+        return replace(plan, transient=skipped, every=every, **gradients)
 
     def check_dt(self, duration: float, *, inputs: Any = None, x0: Any = None, tolerance: float = 0.01) -> DtCheck:
         """Whether dt is small enough: compares a run with one at dt/2, without noise; prints as a sentence.
@@ -126,7 +164,7 @@ class Simulator(nn.Module):
             raise ValueError(f"{self.method!r} chooses its own steps; tighten rtol and atol instead.")
         with torch.no_grad():
             seed = None if isinstance(x0, RunState) else 0
-            plan = self._plan(self._steps("duration", duration), x0, seed, 0, inputs, None, None)
+            plan = self._plan(self._steps("duration", duration), x0=x0, seed=seed, inputs=inputs)
             quiet = replace(plan, dynamics=replace(plan.dynamics, drives=()))
             halved = tuple(u if u is None or u.shape[0] == 1 else u.repeat_interleave(2, 0) for u in quiet.inputs)
             fine = replace(quiet, dt=self.dt / 2, steps=2 * quiet.steps, transient=1, every=2, inputs=halved)
@@ -149,12 +187,13 @@ class Simulator(nn.Module):
     def _plan(
         self,
         steps: int,
-        x0: Mapping[str, Any] | None,
-        seed: int | None,
-        first_simulation: int,
-        inputs: Any,
-        batch_size: int | None,
-        monitors: Any,
+        *,
+        x0: Mapping[str, Any] | None = None,
+        seed: int | None = None,
+        first_simulation: int = 0,
+        inputs: Any = None,
+        batch_size: int | None = None,
+        monitors: Any = None,
     ) -> Plan:
         model, dynamics = self.model, self.model.dynamics()
         starts = model.starts() | _given(model, x0)

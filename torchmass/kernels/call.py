@@ -45,6 +45,13 @@ class Call(NamedTuple):
         return -(-self.steps // self.interval) * states * lanes if self.adjoint else 0
 
 
+def threads(call: Call, kernel: Kernel, wanted: Sequence[int] | None) -> int:
+    """How many threads a call is worth, at most those that torch may use."""
+    lanes = torch.Size(call.shape).numel()
+    nanoseconds = call.steps * lanes * kernel.code(wanted).cost * NANOSECONDS
+    return max(1, min(torch.get_num_threads(), int(nanoseconds / WORK_OF_A_THREAD)))
+
+
 class _Run(ctypes.Structure):
     _fields_ = [
         *((name, ctypes.c_int64) for name in ("lanes", "nodes", "simulations", "steps", "first_step")),
@@ -62,8 +69,7 @@ class _Native:
 
     def __init__(self, call: Call, kernel: Kernel, leaves: Sequence[Tensor], wanted: Sequence[int] | None) -> None:
         lanes = torch.Size(call.shape).numel()
-        nanoseconds = call.steps * lanes * kernel.code(wanted).cost * NANOSECONDS
-        self.threads = max(1, min(torch.get_num_threads(), int(nanoseconds / WORK_OF_A_THREAD)))
+        self.threads = threads(call, kernel, wanted)
         numbers = (call.steps, call.first_step, call.first_simulation, call.transient, call.every, call.interval)
         self.run = _Run(lanes, call.shape[-1], call.simulations, *numbers, call.horizon, self.threads)
         self.run.seed, self.run.dt = call.seed & (2**64 - 1), call.dt

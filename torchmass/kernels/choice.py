@@ -42,6 +42,8 @@ def _against_fused(plan: Plan) -> str | None:
         return str(error).rstrip(".")
     if build.compiler() is None:
         return f"there is no C++ compiler; {build.INSTALL} for runs that are hundreds of times faster"
+    if plan.gradient == "forward":
+        return None  # which only the fused loop has
     if plan.steps < WORTH_BUILDING and not KERNELS[name].is_built(plan.x0[0].dtype):
         return f"a run of fewer than {WORTH_BUILDING} steps does not pay for building a kernel, and none is built yet"
     return None

@@ -24,9 +24,7 @@ def run(plan: Plan) -> Outcome:
         kernel = kernel_of(plan)
     except TraceError as error:
         raise TraceError(f"the model cannot be fused: {error} Use backend='eager'.") from error
-    given = [u for u in plan.inputs if u is not None]
-    held = [u[0] for u in given if u.shape[0] == 1]
-    leaves = (*plan.dynamics.p, *plan.dynamics.noise_leaves, *held, *(u for u in given if u.shape[0] > 1))
+    leaves = leaves_of(plan)
     call = call_of(plan, kernel, leaves)
     if call.adjoint and plan.gradient == "forward":
         found = forward_gradient(call, plan.x0, leaves)
@@ -54,6 +52,13 @@ def kernel_of(plan: Plan) -> str:
         raise TraceError(f"it is {like.dtype} on {like.device}; kernels are for float32 and float64 on the CPU so far.")
     driven = tuple(ABSENT if u is None else HELD if u.shape[0] == 1 else TIMED for u in plan.inputs)
     return kernel_name(*StepKind.of(plan.dynamics, plan.method, driven))
+
+
+def leaves_of(plan: Plan) -> tuple[Tensor, ...]:
+    """All that a step reads beside states and noise: what is constant in time, then the inputs that are not."""
+    given = [u for u in plan.inputs if u is not None]
+    held = [u[0] for u in given if u.shape[0] == 1]
+    return (*plan.dynamics.p, *plan.dynamics.noise_leaves, *held, *(u for u in given if u.shape[0] > 1))
 
 
 def call_of(plan: Plan, kernel: str, leaves: tuple[Tensor, ...]) -> Call:

@@ -105,6 +105,12 @@ class StepCode:
         names = [self.graph.instructions[node].name for node in nodes if node in self.moving]
         return sum(1 if name in CHEAP or name == "input" else DEAR for name in names)
 
+    @property
+    def operations(self) -> int:
+        """How many operations a step is, with its gradient if it has one."""
+        nodes = self.graph.needed([*self.after, *sum(self.step_back, ())])
+        return sum(self.graph.instructions[node].name != "input" for node in nodes if node in self.moving)
+
     def in_step(self, nodes: Sequence[Node]) -> list[Node]:
         """What must be computed in a step for these: what moves, and numbers."""
         return [node for node in self.graph.needed(nodes) if node in self.moving or self._constant(node)]

@@ -106,8 +106,11 @@ def trace_step(kind: StepKind) -> StepGraph:
         Scalar(graph, graph.constant(0.0)) if how == ABSENT else scalar(name) for name, how in ports.items()
     ]
     z = [scalar(f"z_{source}") for source in sources]
-    after: Any = step(dynamics, INTEGRATORS[kind.method], x, u, scalar("dt"), z)
-    output: Any = dynamics.output(dynamics.S(*x), dynamics.p)
+    try:
+        after: Any = step(dynamics, INTEGRATORS[kind.method], x, u, scalar("dt"), z)
+        output: Any = dynamics.output(dynamics.S(*x), dynamics.p)
+    except TraceError as error:
+        raise error.located() from error
     nodes, own = tuple(value.node for value in after), (*parameters, *noise)
     held, timed = (tuple(name for name, how in ports.items() if how == kept) for kept in (HELD, TIMED))
     titles = dict(zip(own, (name for name, _ in dynamics.parameters()), strict=True))

@@ -1,7 +1,9 @@
 """The tracer: maths written for tensors, run once on scalars that write down what is done to them."""
 
+import traceback
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,6 +15,21 @@ from torchmass.kernels.operations import OPERATIONS
 
 class TraceError(ValueError):
     """The maths does something a kernel cannot: an unknown operation, or a branch on a value."""
+
+    def located(self) -> "TraceError":
+        """The same error with the line of the model that it came from."""
+        frames = [frame for frame in traceback.extract_tb(self.__traceback__) if not _is_ours(frame.filename)]
+        if not frames:
+            return self
+        line = f" ({frames[-1].line})" if frames[-1].line else ""
+        return TraceError(f"{str(self).rstrip('.')}, in {frames[-1].filename}:{frames[-1].lineno}{line}.")
+
+
+def _is_ours(file: str) -> bool:
+    """Whether a file is of torch, of the tracer or of what calls it, and not of a model."""
+    path, kernels = Path(file), Path(__file__).parent
+    helpers = {kernels.parent / name for name in ("dynamics.py", "integrators.py", "exprel.py")}
+    return kernels in path.parents or path in helpers or Path(torch.__file__).parent in path.parents
 
 
 def _binary(name: str) -> Callable[[Any, Any], Any]:
@@ -43,10 +60,23 @@ class Scalar:
 
     @classmethod
     def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        rule = RULES.get(func)
+        rule, name = RULES.get(func), getattr(func, "__name__", func)
         if rule is None:
-            raise TraceError(f"it uses {getattr(func, '__name__', func)}, which kernels do not know.")
-        return rule(*args, **(kwargs or {}))
+            raise TraceError(f"it uses {name}, which kernels do not know.")
+        if func is pull_back:
+            return rule(*args)
+        try:
+            return rule(*args, **(kwargs or {}))
+        except TypeError as error:
+            raise TraceError(f"it uses {name} with arguments that kernels do not know.") from error
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        function = getattr(torch, name, None)
+        if function not in RULES:
+            raise TraceError(f"it uses .{name} of a tensor, which kernels do not know.")
+        return lambda *args, **kwargs: type(self).__torch_function__(function, (), (self, *args), kwargs)
 
     __add__, __radd__ = _binary("add"), _flipped("add")
     __sub__, __rsub__ = _binary("sub"), _flipped("sub")

@@ -1,0 +1,81 @@
+"""What a run will be computed with, how large that is and what memory it takes; printed by `Simulator.explain`."""
+
+from dataclasses import dataclass
+
+import torch
+
+from torchmass.kernels.call import threads
+from torchmass.kernels.choice import choose
+from torchmass.kernels.fused import call_of, kernel_of, leaves_of
+from torchmass.kernels.kernel import KERNELS
+from torchmass.kernels.plan import Plan
+
+
+@dataclass(frozen=True)
+class Fused:
+    """The kernel of a run: operations of one step in each direction, and whether its library exists already."""
+
+    operations: int
+    gradient_operations: int  # 0 without a gradient
+    interval: int  # steps between two states that are kept for the gradient
+    path: int  # bytes of these states
+    threads: int
+    built: bool
+
+    def __str__(self) -> str:
+        lines = [
+            f"a step is {self.operations} operations, {'built' if self.built else 'not built yet (about a second)'}"
+        ]
+        if self.gradient_operations:
+            lines.append(f"with its gradient {self.gradient_operations}, from a state kept every {self.interval} steps")
+        return "\n".join([*lines, f"{self.threads} thread{'s' if self.threads > 1 else ''}"])
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """The backend of a run and why; prints as a few lines."""
+
+    backend: str
+    why: str
+    method: str
+    steps: int
+    rows: int  # bytes of what is recorded
+    fused: Fused | None
+
+    def __str__(self) -> str:
+        head = f"{self.backend}: {self.why}\n{self.steps:,} steps of {self.method}"
+        memory = [f"{_bytes(self.rows)} recorded"]
+        if self.fused and self.fused.path:
+            memory.append(f"{_bytes(self.fused.path)} kept for the gradient")
+        kernel = f"\n{self.fused}" if self.fused else ""
+        return f"{head}{kernel}\nmemory: {', '.join(memory)}"
+
+    __repr__ = __str__  # so that a notebook shows the lines
+
+
+def explain(plan: Plan, asked: str) -> Explanation:
+    """What `backend=asked` comes to for this plan. Raises `TraceError` for a fused run that cannot be."""
+    backend, why = choose(plan, asked)
+    like = plan.x0[0]
+    fused = _fused(plan) if backend == "fused" else None
+    with torch.no_grad():
+        row = sum(value.numel() for value in plan.record(plan.x0).values())
+    return Explanation(backend, why, plan.method, plan.steps, len(plan.rows) * row * like.element_size(), fused)
+
+
+def _fused(plan: Plan) -> Fused:
+    name, leaves = kernel_of(plan), leaves_of(plan)
+    kernel, call, like = KERNELS[name], call_of(plan, name, leaves), plan.x0[0]
+    forward, reverse = kernel.code(None).operations, call.adjoint and plan.gradient == "reverse"
+    wanted = call.wanted if reverse else None
+    backward = kernel.code(wanted).operations if reverse else 0
+    path = call.path_size(len(plan.x0)) * like.element_size() if reverse else 0
+    return Fused(forward, backward, call.interval, path, threads(call, kernel, wanted), kernel.is_built(like.dtype))
+
+
+def _bytes(count: float) -> str:
+    for unit in ("B", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} GB"
