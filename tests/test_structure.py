@@ -17,6 +17,7 @@ LAYERS = [  # each may import only from layers above it
         "naming",
         "exprel",
         "kernels.philox",
+        "kernels.native",
         "kernels.operations",
         "kernels.transforms",
         "kernels.build",

@@ -77,7 +77,7 @@ class Parametrised(nn.Module):
         """The value of a declared parameter in natural units."""
         if name in self._free:
             return cast(Tensor, self._free[name][1](getattr(self.raw, name)))
-        return getattr(self.fixed, name)
+        return cast(Tensor, self.fixed._buffers[name])
 
     def values(self) -> Any:
         """All parameters in natural units, as the named tuple that the equations take."""

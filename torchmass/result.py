@@ -1,10 +1,11 @@
 """What a run returns, and the state from which another continues it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
 
 from torch import Tensor
 
-from torchmass.naming import lookup
+from torchmass.naming import refuse
 
 
 class RunState(dict[str, Tensor]):
@@ -33,25 +34,33 @@ class Result(Mapping[str, Tensor]):
     """
 
     def __init__(
-        self, series: Mapping[str, Tensor], ts: Tensor, state: RunState, seed: int | None, backend: str, method: str
+        self,
+        series: Mapping[str, Tensor],
+        clock: Callable[[], Tensor],
+        state: RunState,
+        seed: int | None,
+        backend: str,
+        method: str,
     ) -> None:
-        self._series = {**series, "ts": ts}
+        self._series, self._clock = dict(series), clock
         self.state, self.seed, self.backend, self.method = state, seed, backend, method
 
-    @property
+    @cached_property
     def ts(self) -> Tensor:
         """The end of each recorded step, (T,), in ms."""
-        return self._series["ts"]
+        return self._clock()
 
     def __getitem__(self, name: str) -> Tensor:
-        return lookup("the result", "series", name, self._series)
+        if name in self._series:
+            return self._series[name]
+        return self.ts if name == "ts" else refuse("the result", "series", name, self)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._series)
+        yield from (*self._series, "ts")
 
     def __len__(self) -> int:
-        return len(self._series)
+        return len(self._series) + 1
 
     def __repr__(self) -> str:
-        series = ", ".join(f"{name}: {tuple(value.shape)}" for name, value in self._series.items())
+        series = ", ".join(f"{name}: {tuple(value.shape)}" for name, value in self.items())
         return f"Result({series}; {self.method}, {self.backend})"

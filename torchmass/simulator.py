@@ -224,7 +224,7 @@ class Simulator(nn.Module):
             series, x, finite = adaptive.run(plan, self.adjoint, self.rtol, self.atol)
         if not finite and not allow_nonfinite:
             refuse_nonfinite(plan, series, x)
-        return Result(series, plan.times(), self._end(plan, x), plan.seed, backend, plan.method)
+        return Result(series, plan.times, self._end(plan, x), plan.seed, backend, plan.method)
 
     @staticmethod
     def _end(plan: Plan, x: Values) -> RunState:

@@ -1,14 +1,15 @@
 """Call: one run of a kernel, in numbers; and how it reaches the generated code."""
 
-import ctypes
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from math import prod
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from torchmass.kernels.finite import lost_gradient, nonfinite_gradient
 from torchmass.kernels.kernel import KERNELS, PADDING, Kernel
+from torchmass.kernels.native import Native, laid_out
 from torchmass.values import is_nonfinite
 
 WORK_OF_A_THREAD = 100_000  # ns that make up for the 20 µs that starting a thread takes
@@ -41,77 +42,25 @@ class Call(NamedTuple):
 
     def path_size(self, states: int) -> int:
         """How many numbers are kept for the adjoint."""
-        lanes = -(-torch.Size(self.shape).numel() // PADDING) * PADDING
+        lanes = -(-prod(self.shape) // PADDING) * PADDING
         return -(-self.steps // self.interval) * states * lanes if self.adjoint else 0
 
 
 def threads(call: Call, kernel: Kernel, wanted: Sequence[int] | None) -> int:
     """How many threads a call is worth, at most those that torch may use."""
-    lanes = torch.Size(call.shape).numel()
-    nanoseconds = call.steps * lanes * kernel.code(wanted).cost * NANOSECONDS
+    nanoseconds = call.steps * prod(call.shape) * kernel.code(wanted).cost * NANOSECONDS
     return max(1, min(torch.get_num_threads(), int(nanoseconds / WORK_OF_A_THREAD)))
 
 
-class _Run(ctypes.Structure):
-    _fields_ = [
-        *((name, ctypes.c_int64) for name in ("lanes", "nodes", "simulations", "steps", "first_step")),
-        *((name, ctypes.c_int64) for name in ("first_simulation", "transient", "every", "interval", "horizon")),
-        ("threads", ctypes.c_int64),
-        ("seed", ctypes.c_uint64),
-        ("dt", ctypes.c_double),
-        *((name, ctypes.c_void_p) for name in ("leaf", "stride", "x0", "out", "end", "broken", "path")),
-        *((name, ctypes.c_void_p) for name in ("g_out", "g_end", "g_x0", "sums", "each", "scratch", "lost")),
-    ]
-
-
-class _Native:
-    """A `Run` with everything that it points to."""
-
-    def __init__(self, call: Call, kernel: Kernel, leaves: Sequence[Tensor], wanted: Sequence[int] | None) -> None:
-        lanes = torch.Size(call.shape).numel()
-        self.threads = threads(call, kernel, wanted)
-        numbers = (call.steps, call.first_step, call.first_simulation, call.transient, call.every, call.interval)
-        self.run = _Run(lanes, call.shape[-1], call.simulations, *numbers, call.horizon, self.threads)
-        self.run.seed, self.run.dt = call.seed & (2**64 - 1), call.dt
-        self._held: list[Any] = []
-        constants, strides, views = len(kernel.step.constants), [], []
-        for i, leaf in enumerate(leaves):
-            view, *steps = laid_out(leaf, i >= constants, call.shape)
-            views.append(view)
-            strides += steps
-        self.point(leaf=views)
-        self._hold("stride", (ctypes.c_int64 * max(1, len(strides)))(*strides))
-
-    def point(self, **tensors: Sequence[Tensor | None] | Tensor) -> None:
-        """Set pointers, to tensors or to lists of them."""
-        for name, value in tensors.items():
-            if isinstance(value, Tensor):
-                self._held.append(value)
-                setattr(self.run, name, value.data_ptr())
-            else:
-                self._held.append(value)
-                addresses = [None if tensor is None else tensor.data_ptr() for tensor in value]
-                self._hold(name, (ctypes.c_void_p * max(1, len(addresses)))(*addresses))
-
-    def _hold(self, name: str, array: Any) -> None:
-        self._held.append(array)
-        setattr(self.run, name, ctypes.addressof(array))
-
-
-def laid_out(leaf: Tensor, timed: bool, shape: tuple[int, ...]) -> tuple[Tensor, int, int, int]:
-    """A leaf, and how far apart its steps, simulations and nodes are; expanded in memory only if it must be."""
-    sizes, strides = list(leaf.shape), list(leaf.stride())
-    per_step = strides[0] if timed and sizes[0] > 1 else 0
-    if timed:
-        sizes, strides = sizes[1:], strides[1:]
-    batch = [(size, stride) for size, stride in zip(sizes[:-1], strides[:-1], strict=True) if size > 1]
-    if not batch or (len(batch) == 1 and batch[0][0] == torch.Size(shape[:-1]).numel()):
-        per_node = strides[-1] if sizes and sizes[-1] > 1 else 0
-        return leaf, per_step, batch[0][1] if batch else 0, per_node
-    axes = leaf if timed else leaf.unsqueeze(0)
-    inner = axes.reshape(axes.shape[0], *(1,) * (len(shape) + 1 - axes.ndim), *axes.shape[1:])
-    view = inner.expand(-1, *shape).reshape(axes.shape[0], -1, shape[-1])
-    return view, view.stride(0) if view.shape[0] > 1 else 0, view.stride(1), view.stride(2)
+def _native(call: Call, kernel: Kernel, leaves: Sequence[Tensor], wanted: Sequence[int] | None) -> Native:
+    numbers = (call.steps, call.first_step, call.first_simulation, call.transient, call.every, call.interval)
+    sizes = (prod(call.shape), call.shape[-1], call.simulations)
+    native = Native(*sizes, *numbers, call.horizon, threads(call, kernel, wanted), seed=call.seed, dt=call.dt)
+    constants = len(kernel.step.constants)
+    laid = [laid_out(leaf, i >= constants, call.shape) for i, leaf in enumerate(leaves)]
+    native.point(leaf=[view for view, *_ in laid])
+    native.list("stride", (stride for _, *strides in laid for stride in strides))
+    return native
 
 
 def forward(call: Call, starts: Sequence[Tensor], leaves: Sequence[Tensor]) -> list[Tensor]:
@@ -119,16 +68,13 @@ def forward(call: Call, starts: Sequence[Tensor], leaves: Sequence[Tensor]) -> l
     kernel, dtype = KERNELS[call.kernel], starts[0].dtype
     rows = [torch.empty(call.rows, *call.shape, dtype=dtype) for _ in call.kept]
     end = [torch.empty(call.shape, dtype=dtype) for _ in starts]
-    path = torch.empty(call.path_size(len(starts)), dtype=dtype)
-    native = _Native(call, kernel, leaves, None)
-    placed = dict(zip(call.kept, rows, strict=True))
+    path, broken = torch.empty(call.path_size(len(starts)), dtype=dtype), torch.zeros(1, dtype=torch.int32)
+    native, placed = _native(call, kernel, leaves, None), dict(zip(call.kept, rows, strict=True))
     out = [placed.get(k) for k in range(len(starts) + len(kernel.step.outputs))]
-    native.point(x0=[start.contiguous() for start in starts], out=out, end=end)
-    broken = torch.zeros(1, dtype=torch.int32)
-    native.point(broken=broken)
+    native.point(x0=[start.contiguous() for start in starts], out=out, end=end, broken=broken)
     if call.adjoint:
         native.point(path=path)
-    kernel.library(dtype).forward(ctypes.byref(native.run))
+    native.call(kernel.library(dtype).forward)
     return [*rows, *end, broken, path]
 
 
@@ -141,13 +87,13 @@ def adjoint(call: Call, leaves: Sequence[Tensor], path: Tensor, given: Sequence[
     sums = torch.empty(constants, *call.shape, dtype=torch.float64)
     each = [torch.empty(call.steps, *call.shape, dtype=dtype) for _ in call.wanted[constants:]]
     starts = [torch.empty(call.shape, dtype=dtype) for _ in range(states)]
-    native = _Native(call, kernel, leaves, call.wanted)
+    native = _native(call, kernel, leaves, call.wanted)
     tile = kernel.code(call.wanted).tile
-    scratch = torch.empty(native.threads * -(-call.interval // tile) * states * PADDING, dtype=dtype)
+    scratch = torch.empty(native.run.threads * -(-call.interval // tile) * states * PADDING, dtype=dtype)
     native.point(g_out=[rows.get(k) for k in range(states + 1)], g_end=given[len(call.kept) :], g_x0=starts)
     lost = torch.full((1,), -1)
     native.point(path=path, scratch=scratch, sums=sums, each=each, lost=lost)
-    kernel.library(dtype, call.wanted).adjoint(ctypes.byref(native.run))
+    native.call(kernel.library(dtype, call.wanted).adjoint)
     totals = sums.flatten(1).sum(1).to(dtype)
     _refuse_nonfinite(call, kernel, int(lost), totals)
     found = [summed(call, leaves[i], sums[k], totals[k]) for k, i in enumerate(call.wanted[:constants])]
