@@ -88,8 +88,9 @@ def adjoint(call: Call, leaves: Sequence[Tensor], path: Tensor, given: Sequence[
     each = [torch.empty(call.steps, *call.shape, dtype=dtype) for _ in call.wanted[constants:]]
     starts = [torch.empty(call.shape, dtype=dtype) for _ in range(states)]
     native = _native(call, kernel, leaves, call.wanted)
-    tile = kernel.code(call.wanted).tile
-    scratch = torch.empty(native.run.threads * -(-call.interval // tile) * states * PADDING, dtype=dtype)
+    code = kernel.code(call.wanted)
+    tiles = native.run.threads * code.width * -(-call.interval // code.tile)
+    scratch = torch.empty(tiles * states * PADDING, dtype=dtype)
     native.point(g_out=[rows.get(k) for k in range(states + 1)], g_end=given[len(call.kept) :], g_x0=starts)
     lost = torch.full((1,), -1)
     native.point(path=path, scratch=scratch, sums=sums, each=each, lost=lost)

@@ -11,6 +11,7 @@ from torchmass.kernels.step_graph import StepGraph
 
 TAPE_BYTES = 48 * 1024  # of a tile: it should stay in the nearest caches
 WIDTHS = ((60, 5), (200, 2))  # cost of a step, vectors that go through time together: registers are few
+BACK_WIDTHS = ((250, 2),)  # the same with the way back
 DEAR = 12  # what an elementary function costs, in additions
 Nodes = tuple[Node, ...]
 
@@ -96,7 +97,8 @@ class StepCode:
     @property
     def width(self) -> int:
         """How many vectors go through time together."""
-        return next((width for most, width in WIDTHS if self.cost <= most), 1)
+        widths = BACK_WIDTHS if self.has_adjoint else WIDTHS
+        return next((width for most, width in widths if self.cost <= most), 1)
 
     @cached_property
     def cost(self) -> int:

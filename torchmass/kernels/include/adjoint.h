@@ -8,127 +8,154 @@
 
 #include "forward.h"
 
-struct Adjoint {
+#define TM_FOR_EACH _Pragma("GCC unroll 8") for (int i = 0; i < K; ++i)
+
+// A few vectors on their way back.
+template <int K> struct Adjoint {
+    static constexpr int sums = Step::bases + Step::timed, size = Step::states * L;
     const Run &r;
-    Lane lane;
-    T *fine;  // the states before every tile of a segment
-    V g[Step::states], part[Step::bases + Step::timed + 1];  // of the steps since the last tile
-    double sum[Step::bases + 1][L];
+    const int64_t vector;
+    Lane lane[K];
+    T *fine;  // the states before every tile of a segment, of one vector after the other
+    V g[K][Step::states], part[K][sums + 1];  // gradients, and what the steps since the last tile add to the sums
+    double sum[K][Step::bases + 1][L];
     int64_t row, due;
     bool lost = false, watching = false;
-    alignas(64) V tape[Step::tile + 1][Step::tape];
+    alignas(64) V tape[K][Step::tile + 1][Step::tape];
 
-    Adjoint(const Run &r, int64_t vector, T *fine) : r(r), lane(r, vector), fine(fine), sum() {
-        for (int s = 0; s < Step::states; ++s) g[s] = r.g_end[s] ? lane.lanes.take(r.g_end[s]) : V(T(0));
-        for (int i = 0; i < Step::bases + Step::timed; ++i) part[i] = V(T(0));
+    template <int... p>
+    Adjoint(const Run &r, int64_t vector, T *fine, tm::Places<p...>)
+        : r(r), vector(vector), lane{Lane(r, vector + p)...}, fine(fine), sum() {
+        TM_FOR_EACH {
+            for (int s = 0; s < Step::states; ++s) g[i][s] = r.g_end[s] ? lane[i].lanes.take(r.g_end[s]) : V(T(0));
+            for (int k = 0; k < sums; ++k) part[i][k] = V(T(0));
+        }
         row = r.steps > r.transient ? (r.steps - 1 - r.transient) / r.every : -1;
         due = r.transient + row * r.every;
     }
+    int64_t tiles() const { return (r.interval + Step::tile - 1) / Step::tile; }
 
-    void segment(int64_t begin, int64_t end, const T *start) {
-        const T *states = start;
-        if (end - begin > Step::tile) {
-            V x[Step::states];
-            restore(x, start);
-            for (int64_t t = begin; t < end; ++t) {
-                if ((t - begin) % Step::tile == 0) keep(fine + (t - begin) / Step::tile * (Step::states * L), x);
-                lane.feed.to(r, t);
-                Step::step(lane.q, x, &lane.feed.u[0], &lane.feed.z[0]);
-            }
-            states = fine;
-        }
+    // from the state that is kept at `place` to the next, backwards
+    void segment(int64_t place) {
+        const int64_t begin = place * r.interval, next = begin + r.interval, end = next < r.steps ? next : r.steps;
+        const bool long_way = end - begin > Step::tile;
+        if (long_way) TM_FOR_EACH refine(i, begin, end, r.state(vector + i, place));
         for (int64_t tile = (end - begin - 1) / Step::tile; tile >= 0; --tile) {
             const int64_t from = begin + tile * Step::tile, to = from + Step::tile < end ? from + Step::tile : end;
-            replay(from, to, states + tile * (Step::states * L));
+            const T *start[K];
+            TM_FOR_EACH start[i] = long_way ? fine + (i * tiles() + tile) * size : r.state(vector + i, place);
+            replay(from, to, start);
             back(from, to);
         }
     }
-    void replay(int64_t from, int64_t to, const T *start) {
+    // keeps the states before every tile
+    void refine(int i, int64_t begin, int64_t end, const T *start) {
         V x[Step::states];
         restore(x, start);
-        for (int64_t t = from; t < to; ++t) {
-            lane.feed.to(r, t);
-            Step::record(lane.q, x, &lane.feed.u[0], &lane.feed.z[0], tape[t - from]);
+        for (int64_t t = begin; t < end; ++t) {
+            if ((t - begin) % Step::tile == 0) keep(fine + (i * tiles() + (t - begin) / Step::tile) * size, x);
+            lane[i].feed.to(r, t);
+            Step::step(lane[i].q, x, &lane[i].feed.u[0], &lane[i].feed.z[0]);
         }
-        for (int s = 0; s < Step::states; ++s) tape[to - from][s] = x[s];
+    }
+    void replay(int64_t from, int64_t to, const T *const *start) {
+        V x[K][Step::states];
+        TM_FOR_EACH restore(x[i], start[i]);
+        for (int64_t t = from; t < to; ++t) TM_FOR_EACH {
+            lane[i].feed.to(r, t);
+            Step::record(lane[i].q, x[i], &lane[i].feed.u[0], &lane[i].feed.z[0], tape[i][t - from]);
+        }
+        TM_FOR_EACH for (int s = 0; s < Step::states; ++s) tape[i][to - from][s] = x[i][s];
     }
     void back(int64_t from, int64_t to) {
-        V before[Step::states];
+        V before[K][Step::states];
         const int64_t row_before = row, due_before = due;
-        for (int s = 0; s < Step::states; ++s) before[s] = g[s];
+        TM_FOR_EACH for (int s = 0; s < Step::states; ++s) before[i][s] = g[i][s];
         sweep(from, to);
         if (lost || finite()) return;
-        for (int s = 0; s < Step::states; ++s) g[s] = before[s];  // once more, to see where it broke
+        TM_FOR_EACH for (int s = 0; s < Step::states; ++s) g[i][s] = before[i][s];  // once more, to see where it broke
         row = row_before, due = due_before, watching = true;
         sweep(from, to);
         watching = false;
     }
+    void sweep(int64_t from, int64_t to) {
+        for (int64_t t = to - 1; t >= from; --t) {
+            if (t == due) {
+                TM_FOR_EACH rows(i, tape[i][t + 1 - from]);
+                --row, due = row < 0 ? -1 : due - r.every;
+            }
+            if (watching) watch(t);
+            TM_FOR_EACH Step::back(lane[i].q, tape[i][t - from], g[i], part[i]);
+            if (Step::timed) TM_FOR_EACH step_sums(i, t);
+            if (r.horizon && t % r.horizon == 0 && t > 0)
+                TM_FOR_EACH for (int s = 0; s < Step::states; ++s) g[i][s] = V(T(0));
+        }
+        TM_FOR_EACH for (int k = 0; k < Step::bases; ++k) {
+            for (int l = 0; l < L; ++l) sum[i][k][l] += double(part[i][k][l]);
+            part[i][k] = V(T(0));
+        }
+    }
+    // adds the gradients of a recorded row, whose states are x
+    TM_ALWAYS void rows(int i, const V *x) {
+        const Lanes &lanes = lane[i].lanes;
+        for (int s = 0; s < Step::states; ++s)
+            if (r.g_out[s]) g[i][s] += lanes.take(r.g_out[s] + row * r.lanes);
+        if (const T *given = r.g_out[Step::states])
+            Step::output_back(lane[i].q, x, lanes.take(given + row * r.lanes), g[i], part[i]);
+    }
+    // writes the gradients of the inputs of one step
+    void step_sums(int i, int64_t t) {
+        for (int k = Step::bases; k < sums; ++k) {
+            lane[i].lanes.put(r.each[k - Step::bases] + t * r.lanes, part[i][k]);
+            part[i][k] = V(T(0));
+        }
+    }
     bool finite() const {
         V sum(T(0));
-        for (int s = 0; s < Step::states; ++s) sum += g[s] * V(T(0));
+        TM_FOR_EACH for (int s = 0; s < Step::states; ++s) sum += g[i][s] * V(T(0));
         for (int l = 0; l < L; ++l)
             if (sum[l] != sum[l]) return false;
         return true;
     }
-    // notes the step and the state whose gradient is not finite; of all lanes, the last in time
+    // notes the step and the state whose gradient is not finite; of all vectors, the last in time
     void watch(int64_t t) {
         if (lost || finite()) return;
         lost = true;
-        int state = 0;
-        for (bool found = false; !found; ++state)
-            for (int l = 0; l < L; ++l) found |= g[state][l] - g[state][l] != 0;
-        const int64_t here = t * Step::states + state - 1;
+        int state = Step::states - 1;
+        TM_FOR_EACH for (int s = state; s >= 0; --s)
+            for (int l = 0; l < L; ++l) state = g[i][s][l] - g[i][s][l] != 0 && s < state ? s : state;
+        const int64_t here = t * Step::states + state;
         int64_t held = __atomic_load_n(r.lost, __ATOMIC_RELAXED);
         while (held < here && !__atomic_compare_exchange_n(r.lost, &held, here, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {}
     }
-    void sweep(int64_t from, int64_t to) {
-        for (int64_t t = to - 1; t >= from; --t) {
-            if (t == due) {
-                rows(tape[t + 1 - from]);
-                --row, due = row < 0 ? -1 : due - r.every;
-            }
-            if (watching) watch(t);
-            Step::back(lane.q, tape[t - from], g, part);
-            for (int i = 0; i < Step::timed; ++i)
-                lane.lanes.put(r.each[i] + t * r.lanes, part[Step::bases + i]), part[Step::bases + i] = V(T(0));
-            if (r.horizon && t % r.horizon == 0 && t > 0)
-                for (int s = 0; s < Step::states; ++s) g[s] = V(T(0));
-        }
-        for (int i = 0; i < Step::bases; ++i) {
-            for (int l = 0; l < L; ++l) sum[i][l] += double(part[i][l]);
-            part[i] = V(T(0));
-        }
-    }
-    // adds the gradients of a recorded row, whose states are x
-    TM_ALWAYS void rows(const V *x) {
-        for (int s = 0; s < Step::states; ++s)
-            if (r.g_out[s]) g[s] += lane.lanes.take(r.g_out[s] + row * r.lanes);
-        if (const T *given = r.g_out[Step::states])
-            Step::output_back(lane.q, x, lane.lanes.take(given + row * r.lanes), g, part);
-    }
     void finish() {
-        for (int s = 0; s < Step::states; ++s) lane.lanes.put(r.g_x0[s], g[s]);
-        for (int l = 0; l < lane.lanes.live; ++l) {
-            double leaf[Step::leaves + 1], total[Step::bases + 1], found[Step::wanted + 1];
-            for (int i = 0; i < Step::leaves; ++i) leaf[i] = lane.fixed[i][l];
-            for (int i = 0; i < Step::bases; ++i) total[i] = sum[i][l];
-            Step::close(leaf, r.dt, total, found);
-            for (int i = 0; i < Step::wanted; ++i) r.sums[i * r.lanes + lane.lanes.first + l] = found[i];
+        TM_FOR_EACH {
+            const Lanes &lanes = lane[i].lanes;
+            for (int s = 0; s < Step::states; ++s) lanes.put(r.g_x0[s], g[i][s]);
+            for (int l = 0; l < lanes.live; ++l) {
+                double leaf[Step::leaves + 1], total[Step::bases + 1], found[Step::wanted + 1];
+                for (int k = 0; k < Step::leaves; ++k) leaf[k] = lane[i].fixed[k][l];
+                for (int k = 0; k < Step::bases; ++k) total[k] = sum[i][k][l];
+                Step::close(leaf, r.dt, total, found);
+                for (int k = 0; k < Step::wanted; ++k) r.sums[k * r.lanes + lanes.first + l] = found[k];
+            }
         }
     }
 };
 
+template <int K> static void adjoint_group(const Run &r, int64_t vector, T *fine) {
+    Adjoint<K> adjoint(r, vector, fine, tm::places<K>());
+    for (int64_t place = r.kept() - 1; place >= 0; --place) adjoint.segment(place);
+    adjoint.finish();
+}
+
 TM_EXPORT void adjoint(const Run &r) {
-    const int64_t size = (r.interval + Step::tile - 1) / Step::tile * (Step::states * L);
+    constexpr int K = Step::width;
+    const int64_t size = K * ((r.interval + Step::tile - 1) / Step::tile) * (Step::states * L);
     tm::spread(r.threads, r.vectors(), [&](int64_t from, int64_t to, int thread) {
-        for (int64_t vector = from; vector < to; ++vector) {
-            Adjoint adjoint(r, vector, r.scratch + thread * size);
-            for (int64_t place = r.kept() - 1; place >= 0; --place) {
-                const int64_t begin = place * r.interval, end = begin + r.interval;
-                adjoint.segment(begin, end < r.steps ? end : r.steps, r.state(vector, place));
-            }
-            adjoint.finish();
-        }
+        T *fine = r.scratch + thread * size;
+        for (; to - from >= K; from += K) adjoint_group<K>(r, from, fine);
+        for (; from < to; ++from) adjoint_group<1>(r, from, fine);
     });
 }
 

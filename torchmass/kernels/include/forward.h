@@ -195,47 +195,103 @@ struct Rows {
     }
 };
 
-template <int K, int... k> static void forward_group(const Run &r, int64_t vector, tm::Places<k...>) {
-    Lane lane[K] = {Lane(r, vector + k)...};
-    Rows rows[K] = {Rows(r, lane[k].lanes)...};
+// A few vectors on their way through time.
+template <int K> struct Group {
+    int64_t vector, t = 0, due, place = 0, next;  // the next row, and the next state to keep: a division costs a step
+    Lane lane[K];
+    Rows rows[K];
     V x[K][Step::states], sum[K];
-    for (int i = 0; i < K; ++i) sum[i] = V(T(0));
-    for (int i = 0; i < K; ++i)
-        for (int s = 0; s < Step::states; ++s) x[i][s] = lane[i].lanes.gather(r.x0[s]);
-    const int64_t steps = r.steps, every = r.every, interval = r.interval;
-    int64_t due = r.transient, place = 0, next = r.path ? 0 : steps;  // counted: a division costs a step
-    for (int64_t t = 0; t < steps; ++t) {
-        if (t == next) {
-            for (int i = 0; i < K; ++i) keep(r.state(vector + i, place), x[i]);
-            ++place, next += interval;
-        }
-#pragma GCC unroll 8
+
+    template <int... k>
+    Group(const Run &r, int64_t vector, tm::Places<k...>)
+        : vector(vector), due(r.transient), next(r.path ? 0 : r.steps), lane{Lane(r, vector + k)...},
+          rows{Rows(r, lane[k].lanes)...} {
         for (int i = 0; i < K; ++i) {
-            lane[i].feed.to(r, t);
-            Step::step(lane[i].q, x[i], &lane[i].feed.u[0], &lane[i].feed.z[0]);
-        }
-        if (t == due) {
-#pragma GCC unroll 8
-            for (int i = 0; i < K; ++i) rows[i].record(x[i], sum[i], lane[i]);
-            due += every;
+            sum[i] = V(T(0));
+            for (int s = 0; s < Step::states; ++s) x[i][s] = lane[i].lanes.gather(r.x0[s]);
         }
     }
-    for (int i = 0; i < K; ++i) lane[i].finish(r, x[i], sum[i]);
-}
+    void run(const Run &r, int64_t until) {
+        V now[K][Step::states], total[K];
+        for (int i = 0; i < K; ++i) {
+            total[i] = sum[i];
+            for (int s = 0; s < Step::states; ++s) now[i][s] = x[i][s];
+        }
+        const int64_t every = r.every, interval = r.interval;
+        for (; t < until; ++t) {
+            if (t == next) {
+                for (int i = 0; i < K; ++i) keep(r.state(vector + i, place), now[i]);
+                ++place, next += interval;
+            }
+#pragma GCC unroll 8
+            for (int i = 0; i < K; ++i) {
+                lane[i].feed.to(r, t);
+                Step::step(lane[i].q, now[i], &lane[i].feed.u[0], &lane[i].feed.z[0]);
+            }
+            if (t == due) {
+#pragma GCC unroll 8
+                for (int i = 0; i < K; ++i) rows[i].record(now[i], total[i], lane[i]);
+                due += every;
+            }
+        }
+        for (int i = 0; i < K; ++i) {
+            sum[i] = total[i];
+            for (int s = 0; s < Step::states; ++s) x[i][s] = now[i][s];
+        }
+    }
+    void finish(const Run &r) const {
+        for (int i = 0; i < K; ++i) lane[i].finish(r, x[i], sum[i]);
+    }
+};
 
-// vectors from … to − 1 in groups of at most K, as even as they can be
-template <int K> static void forward_groups(const Run &r, int64_t from, int64_t to) {
-    while (from < to) {
+// A group of whatever size.
+struct Any {
+    void *group;
+    void (*run)(void *, const Run &, int64_t);
+    void (*end)(void *, const Run &);
+
+    template <int K> void begin(const Run &r, int64_t vector) {
+        group = new Group<K>(r, vector, tm::places<K>());
+        run = [](void *g, const Run &r, int64_t until) { static_cast<Group<K> *>(g)->run(r, until); };
+        end = [](void *g, const Run &r) {
+            static_cast<Group<K> *>(g)->finish(r);
+            delete static_cast<Group<K> *>(g);
+        };
+    }
+};
+
+// vectors from … to − 1 in groups of at most K, as even as they can be; how many
+template <int K> static int64_t grouped(Any *group, const Run &r, int64_t from, int64_t to) {
+    int64_t count = 0;
+    for (; from < to; from += K) {
         const int64_t left = to - from, groups = (left + K - 1) / K;
         if ((left + groups - 1) / groups < K)
-            if constexpr (K > 1) return forward_groups<K - 1>(r, from, to);
-        forward_group<K>(r, from, tm::places<K>());
-        from += K;
+            if constexpr (K > 1) return count + grouped<K - 1>(group + count, r, from, to);
+        group[count++].template begin<K>(r, from);
     }
+    return count;
+}
+
+// The steps that all groups take before the first one goes on: as many as have rows that stay in the nearer caches.
+// Lines of memory then are written whole, while neighbours that share them take turns.
+static int64_t stretch(const Run &r, int64_t vectors) {
+    int64_t kept = 0;
+    for (int k = 0; k < Step::states + Step::outputs; ++k) kept += r.out[k] != nullptr;
+    const int64_t bytes = 64 * 1024, row = kept * vectors * L * int64_t(sizeof(T));
+    return row ? (bytes / row + 1) * r.every : r.steps;
 }
 
 TM_EXPORT void forward(const Run &r) {
-    tm::spread(r.threads, r.vectors(), [&](int64_t from, int64_t to, int) { forward_groups<Step::width>(r, from, to); });
+    tm::spread(r.threads, r.vectors(), [&](int64_t from, int64_t to, int) {
+        Any *groups = new Any[to - from];
+        const int64_t count = grouped<Step::width>(groups, r, from, to), length = stretch(r, to - from);
+        for (int64_t t = 0; t < r.steps;) {
+            t = r.steps - t > length ? t + length : r.steps;
+            for (int64_t g = 0; g < count; ++g) groups[g].run(groups[g].group, r, t);
+        }
+        for (int64_t g = 0; g < count; ++g) groups[g].end(groups[g].group, r);
+        delete[] groups;
+    });
 }
 
 #endif
