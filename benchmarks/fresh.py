@@ -14,7 +14,7 @@ CHILD = "--measure"
 def arguments(script: str, description: str | None) -> argparse.ArgumentParser:
     """The options that such scripts share."""
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--threads", type=int, default=1, help="threads (and cores)")
+    parser.add_argument("--threads", type=int, default=2, help="threads (and cores)")
     parser.add_argument("--quick", action="store_true", help="small work: does it all still run?")
     results = Path(__file__).parent / "results"
     parser.add_argument("--json", type=Path, default=results / f"{Path(script).stem}.json", help="where it is written")

@@ -13,7 +13,7 @@ QUICK_STEPS = 100  # as many as are checked, so that nothing is compiled twice
 def arguments() -> argparse.Namespace:
     """What the command line says."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--threads", type=int, default=1, help="threads (and cores) for every engine")
+    parser.add_argument("--threads", type=int, default=2, help="threads (and cores) for every engine")
     parser.add_argument(
         "--quick", action="store_true", help=f"{QUICK_STEPS} steps, one run each, without torch.compile"
     )

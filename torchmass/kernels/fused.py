@@ -104,5 +104,8 @@ def _seen(plan: Plan, monitor: Monitor, series: dict[int, Tensor]) -> Tensor:
     if isinstance(monitor, StateMonitor):
         return series[plan.names.index(monitor.name)]
     states = [series[k] for k in range(len(plan.names))]
-    rows = (Snapshot(zip(plan.names, row, strict=True)) for row in zip(*states, strict=True))
-    return torch.stack([plan.seen(monitor, row) for row in rows])
+    see = lambda *row: plan.seen(monitor, Snapshot(zip(plan.names, row, strict=True)))
+    try:
+        return torch.vmap(see)(*states)  # all rows at once: 10,000 rows one by one take 0.1 s
+    except (RuntimeError, ValueError):  # it looks at values, draws numbers or returns what is no tensor
+        return torch.stack([see(*row) for row in zip(*states, strict=True)])
