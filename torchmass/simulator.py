@@ -35,9 +35,9 @@ class Simulator(nn.Module):
     `method` is one of `euler`, `heun`, `midpoint`, `rk4`, `exp_euler`, or an adaptive torchdiffeq solver such as
     `dopri5` for models without noise, whose accuracy is `rtol` and `atol` and whose gradient is the continuous
     adjoint with `adjoint=True`; then `dt` is only the grid on which inputs are held and rows recorded.
-    `backend` is `auto`, `eager`, `compile` (each step through `torch.compile`) or `fused` (the whole loop in one
-    generated kernel; uncoupled models on the CPU so far, with first derivatives). Raises `ValueError` for an unknown
-    method or backend and for `dt ≤ 0`.
+    `backend` is `auto` (`fused` wherever it applies, else `eager`; `explain` says which and why), `eager`, `compile`
+    (each step through `torch.compile`) or `fused` (the whole loop in one generated kernel; uncoupled models on the CPU
+    so far, with first derivatives). Raises `ValueError` for an unknown method or backend and for `dt ≤ 0`.
     """
 
     def __init__(
