@@ -67,6 +67,8 @@ def _over_time(label: str, value: Any, system: System, steps: int) -> Tensor:
                 f"{label} has {tensor.shape[0]} rows, the run {steps} steps (transient included): "
                 "time leads, one row a step."
             )
+        if tensor.ndim and tensor.stride(0) == 0:  # one row, expanded over time
+            tensor = tensor[:1]
     tensor = tensor.reshape(1, 1) if tensor.ndim == 0 else tensor
     tensor = tensor.unsqueeze(-1) if tensor.ndim == 1 else tensor
     check_shape(label, tensor[0], "node", system.in_size)
