@@ -45,12 +45,17 @@ class Kernel:
         """The loop for this dtype: from this process, the cache on disk, or compiled now."""
         key = dtype, None if wanted is None else tuple(wanted)
         if key not in self._libraries:
-            self._libraries[key] = build.load(source(self.code(wanted), DTYPES[dtype]))
+            self._libraries[key] = build.load(*self._source(dtype, wanted))
         return self._libraries[key]
+
+    def _source(self, dtype: torch.dtype, wanted: Sequence[int] | None) -> tuple[str, tuple[str, ...]]:
+        """The source of a library and the flags that it is compiled with."""
+        code = self.code(wanted)
+        return source(code, DTYPES[dtype]), build.SPREAD if code.is_dear and build.is_gcc() else ()
 
     def is_built(self, dtype: torch.dtype) -> bool:
         """Whether the forward loop can be had without compiling."""
-        return (dtype, None) in self._libraries or build.is_built(source(self.code(None), DTYPES[dtype]))
+        return (dtype, None) in self._libraries or build.is_built(*self._source(dtype, None))
 
 
 KERNELS: dict[str, Kernel] = {}  # by name

@@ -108,6 +108,11 @@ class StepCode:
         return sum(1 if name in CHEAP or name == "input" else DEAR for name in names)
 
     @property
+    def is_dear(self) -> bool:
+        """Whether elementary functions take most of the time, so that their instructions should be spread out."""
+        return self.cost > WIDTHS[0][0]
+
+    @property
     def operations(self) -> int:
         """How many operations a step is, with its gradient if it has one."""
         nodes = self.graph.needed([*self.after, *sum(self.step_back, ())])
