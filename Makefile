@@ -4,13 +4,17 @@ BIN := .venv/bin
 # one thread a worker: two workers on two cores, and no oversubscription inside torch
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 
-.PHONY: demo test lint notebooks bench clean
+.PHONY: demo test test-all lint notebooks bench clean
 
 demo: .venv/.demo
 	$(BIN)/python examples/fit_resting_state.py
 
 test: .venv/.test
 	$(ONE_THREAD) $(BIN)/python -m pytest -n 2 --dist worksteal
+
+# every combination of the backends' axes instead of a covering array: some hours
+test-all: .venv/.test
+	TORCHMASS_FULL=1 $(ONE_THREAD) $(BIN)/python -m pytest -n 2 --dist worksteal
 
 lint: .venv/.test
 	$(BIN)/ruff check .

@@ -1,53 +1,98 @@
-"""Every backend equals eager, in values and gradients, over the axes a run has."""
+"""Every backend equals eager, in values and gradients, over the axes that a run has."""
+
+import os
+from itertools import combinations
 
 import pytest
 import torch
+from agreement import EXACT, NOISES, SINGLE, assert_equal, node_of, outcome
 from conftest import MODELS
+from covering import every, pairwise
 
 import torchmass as tm
+from torchmass.kernels.trace import TraceError
 from torchmass.simulator import BACKENDS
 
-STEPS = 60
-CASES = [  # model × integrator × noise × coupling, each pair of values at least once
-    ("HopfStep", "euler", "state", "diffusive"),
-    ("HopfStep", "heun", "input", "additive"),
-    ("FitzHughNagumoStep", "heun", "state", None),
-    ("LinearStep", "exp_euler", None, "diffusive"),
-    ("WilsonCowanStep", "midpoint", "input", "diffusive"),
-    ("HopfStep", "exp_euler", "state", "additive"),
-    ("JansenRitStep", "midpoint", "input", "additive"),
-    ("MontbrioPazoRoxinStep", "heun", "state", "diffusive"),
-    ("LinearStep", "rk4", None, "additive"),
-]
+FULL = bool(os.environ.get("TORCHMASS_FULL"))  # `make test-all`: the whole product, some hours
+STEPS = 150  # more than two tiles of any kernel
+MONITORS = {
+    "all": lambda first: None,
+    "output": lambda first: ["output"],
+    "mixed": lambda first: {"first": first, "eeg": "output", "mean": lambda s: s[first].mean(-1)},
+}
+MATHS = {"cls": MODELS, "method": list(tm.INTEGRATORS), "noise": list(NOISES)}
+REST = {"dtype": [torch.float64, torch.float32], "checkpoint": ["none", "sqrt", 3], "monitors": list(MONITORS)}
+FUSED = MATHS | REST
+COMPILE = MATHS | {"coupling": [None, "diffusive", "additive"]}  # the step alone is compiled: the rest is eager's
 
 
-def simulator(name, method, noise, coupling, backend):
-    cls = next(cls for cls in MODELS if cls.__name__ == name)
-    driven = {"state": next(iter(cls.state_declarations)), "input": next(iter(cls.input_declarations)), None: None}
-    processes = {f"noise_{driven[noise]}": tm.WhiteNoise(0.01)} if noise else {}
-    node = cls(3, **processes)
-    node.free(*cls.P._fields[:2])
-    weights = torch.tensor([[0.0, 0.4, 0.1], [0.2, 0.0, 0.3], [0.0, 0.7, 0.0]])
-    model = tm.Network(node, weights, coupling=coupling, k=0.1).free("weights") if coupling else node
+def fused_cases():
+    """A covering array, in which so every model meets every integrator; each of its kernels is run in two ways."""
+    if FULL:
+        return every(FUSED)
+    ways = {"checkpoint": REST["checkpoint"], "monitors": REST["monitors"]}
+    another = lambda case: {axis: values[values.index(case[axis]) - 1] for axis, values in ways.items()}
+    return [run for case in pairwise(FUSED) for run in (case, case | another(case))]
+
+
+def compile_cases():
+    """Few, as each compiles for seconds: every coupling with two kinds of noise, models and integrators in turn."""
+    if FULL:
+        return every(COMPILE)
+    few = every({"coupling": COMPILE["coupling"], "noise": ["white on a state", "two"], "monitors": ["mixed"]})
+    turns = zip(MODELS, MATHS["method"][2:] + MATHS["method"], few, strict=False)
+    return [{"cls": cls, "method": method} | case for cls, method, case in turns]
+
+
+CASES = [("fused", case) for case in fused_cases()] + [("compile", case) for case in compile_cases()]
+
+
+def name(value):
+    return "-".join(str(getattr(v, "__name__", v)) for v in value.values()) if isinstance(value, dict) else value
+
+
+def simulator(backend, cls, method, noise, coupling=None):
+    model = node_of(cls, 5, batch=3, noise=noise)
+    if coupling:
+        weights = 0.1 * torch.arange(25.0).reshape(5, 5).remainder(7)
+        model = tm.Network(model, weights, coupling=coupling, k=0.1)
+        model.coupling.free("weights", "k")
     return tm.Simulator(model, dt=0.05, method=method, backend=backend)
 
 
+def results(backend, cls, monitors="all", checkpoint="none", **model):
+    """What a run with an input that moves, for every node, and others that stand still gives."""
+    inputs = dict.fromkeys(cls.input_declarations, 0.1)
+    inputs[next(iter(inputs))] = 0.1 * torch.sin(torch.arange(5.0 * STEPS)).reshape(STEPS, 5)
+    seen = MONITORS[monitors](next(iter(cls.state_declarations)))
+    options = {"transient": 0.5, "sample_every": 3, "checkpoint": checkpoint}
+    return outcome(simulator(backend, cls, **model), STEPS, inputs=inputs, monitors=seen, **options)
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("backend", [name for name in BACKENDS if name not in ("eager", "fused")])
-@pytest.mark.parametrize(("name", "method", "noise", "coupling"), CASES)
-def test_a_backend_equals_eager(backend, name, method, noise, coupling):
+@pytest.mark.parametrize(("backend", "case"), CASES, ids=name)
+def test_a_backend_equals_eager(backend, case):
     torch.compiler.reset()
-    found = []
-    for engine in ("eager", backend):
-        sim = simulator(name, method, noise, coupling, engine)
-        result = sim.run(STEPS * 0.05, batch_size=2, seed=1, inputs=lambda i, t: 0.1 * i)
-        assert result.backend == engine
-        series = torch.stack([result[state] for state in sim.model.states])
-        gradients = torch.autograd.grad(series.square().mean(), tuple(sim.parameters()))
-        found.append((series, *gradients))
-    for expected, value in zip(*found, strict=True):
-        assert float((value - expected).detach().abs().max()) <= 1e-12 * float(expected.detach().abs().max())
+    dtype = case.get("dtype", torch.float64)
+    torch.set_default_dtype(dtype)
+    case = {axis: value for axis, value in case.items() if axis != "dtype"}
+    reference = results("eager", **case | {"checkpoint": "none"})
+    assert_equal(results(backend, **case), reference, EXACT if dtype == torch.float64 else SINGLE)
 
 
-def test_auto_says_what_it_chose():
-    assert tm.Simulator(tm.HopfStep(1), dt=0.1).run(1.0).backend == "eager"
+def test_every_backend_is_held_to_eager():
+    assert {backend for backend, _ in CASES} == set(BACKENDS) - {"eager"}
+
+
+def test_every_two_values_meet_in_a_case():
+    found = {pair for case in pairwise(FUSED) for pair in combinations(case.items(), 2)}
+    wanted = {pair for case in every(FUSED) for pair in combinations(case.items(), 2)}
+    assert found == wanted
+    assert len(pairwise(FUSED)) < 50
+
+
+@pytest.mark.parametrize("coupling", ["diffusive", "additive"])
+def test_a_network_is_not_fused_yet_and_the_error_says_so(coupling):
+    sim = simulator("fused", tm.HopfStep, "heun", "none", coupling)
+    with pytest.raises(TraceError, match=r"cannot be fused: it is coupled.*not fused yet.*backend='eager'"):
+        sim.run(1.0)

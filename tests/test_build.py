@@ -7,7 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
+import torchmass as tm
 from torchmass.kernels import build
 
 SOURCE = 'extern "C" double twice(double x) { return 2 * x; }\n'
@@ -255,3 +257,34 @@ def test_the_cache_lies_among_the_users_caches(monkeypatch, tmp_path):
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     assert build.cache_dir() == tmp_path / "home" / ".cache" / "torchmass" / "kernels"
+
+
+@needs_compiler
+@pytest.mark.skipif(shutil.which("nm") is None, reason="no nm, which lists what a library exports, here")
+def test_a_kernel_exports_its_loop_and_nothing_that_could_stand_for_a_part_of_another(folder):
+    class Mine(tm.NeuralMass):
+        x = tm.State(0.1, "", "Activity.")
+        a = tm.Param(-0.1234567, "", "Rate.")
+        x_inp = tm.Input("", "Input.", port=True)
+
+        @staticmethod
+        def derivative(s, u, p):
+            return (p.a * s.x - 0.1234567 * s.x**3 + u.x_inp,)
+
+    node = Mine(1, noise_x=tm.WhiteNoise(0.1)).free("a")
+    tm.Simulator(node, dt=0.1, backend="fused").run(1.0)["x"].sum().backward()
+    command = ["nm", "-D", "--defined-only", *map(str, folder.glob("*.so"))]
+    lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert {tuple(line.split()[1:]) for line in lines if len(line.split()) == 3} == {("T", "forward"), ("T", "adjoint")}
+
+
+@needs_compiler
+def test_kernels_in_one_process_draw_each_their_own_noise():
+    """A C++17 inline constant is one for the whole process, unless it is hidden: the first kernel's sources for all."""
+    driven = [("noise_x", "noise_y"), ("noise_x_inp", "noise_y_inp")]
+    nodes = [tm.HopfStep(2, **{name: tm.WhiteNoise(0.1) for name in names}) for names in driven]
+    expected = [tm.Simulator(node, dt=0.1, backend="eager").run(2.0, seed=1) for node in nodes]
+    for _ in range(2):
+        for node, path in zip(nodes, expected, strict=True):
+            found = tm.Simulator(node, dt=0.1, backend="fused").run(2.0, seed=1)
+            torch.testing.assert_close(dict(found), dict(path), rtol=1e-12, atol=1e-14)

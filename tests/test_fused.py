@@ -8,7 +8,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import torchmass as tm
-from torchmass.kernels.trace import TraceError
 
 AXES = {  # of a value, in b simulations of n nodes
     "number": lambda b, n: (),
@@ -106,3 +105,13 @@ def test_a_jvp_is_the_derivative_and_not_a_silent_zero():
     _, tangent = torch.func.jvp(loss, (a,), (torch.tensor(1.0),))
     assert float(tangent) != 0
     torch.testing.assert_close(tangent, torch.func.grad(loss)(a), rtol=1e-12, atol=0)
+
+
+def test_an_input_expanded_over_time_is_one_that_does_not_change():
+    drive = torch.rand(4).requires_grad_()
+    rows = drive.expand(60, 4)
+    sim = tm.Simulator(tm.HopfStep(4), dt=0.05, backend="fused")
+    expanded, copied = (sim.run(3.0, inputs=u)["x"] for u in (rows, rows.clone()))
+    torch.testing.assert_close(expanded, copied, rtol=1e-13, atol=0)
+    gradients = [torch.autograd.grad(x.square().sum(), drive) for x in (expanded, copied)]
+    torch.testing.assert_close(*gradients, rtol=1e-12, atol=0)

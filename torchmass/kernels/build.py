@@ -46,6 +46,19 @@ def compiler() -> str | None:
     return shlex.join(_words()) or None
 
 
+def missing() -> str | None:
+    """Why nothing can be built here, or None."""
+    words = _words()
+    if not words:
+        cxx = os.environ.get("CXX", "").strip()
+        return f"CXX is {cxx!r}, which is no program here" if cxx else "no C++ compiler on PATH"
+    try:
+        _version(words)
+    except NoCompilerError as error:
+        return str(error).splitlines()[0].partition(f": {INSTALL}")[0]
+    return None
+
+
 def load(source: str, extra_flags: tuple[str, ...] = ()) -> ctypes.CDLL:
     """The library built from C++ `source`: from this process, else from `cache_dir()`, else compiled now.
 
@@ -53,9 +66,7 @@ def load(source: str, extra_flags: tuple[str, ...] = ()) -> ctypes.CDLL:
     """
     words = _words()
     if not words:
-        cxx = os.environ.get("CXX", "").strip()
-        missing = f"CXX is {cxx!r}, which is no program here" if cxx else "no C++ compiler on PATH"
-        raise NoCompilerError(f"{missing}: {INSTALL}.")
+        raise NoCompilerError(f"{missing()}: {INSTALL}.")
     return _load(_path(source, words, tuple(extra_flags)), source, words, tuple(extra_flags))
 
 
@@ -66,8 +77,7 @@ def is_built(source: str, extra_flags: tuple[str, ...] = ()) -> bool:
 
 def is_gcc() -> bool:
     """Whether the compiler is GCC, which has flags that clang does not know."""
-    words = _words()
-    return bool(words) and "clang" not in _version(words).lower()
+    return missing() is None and "clang" not in _version(_words()).lower()
 
 
 def _path(source: str, words: tuple[str, ...], extra_flags: tuple[str, ...]) -> Path:

@@ -40,8 +40,8 @@ def _against_fused(plan: Plan) -> str | None:
         name = kernel_of(plan)
     except TraceError as error:
         return str(error).rstrip(".")
-    if build.compiler() is None:
-        return f"there is no C++ compiler; {build.INSTALL} for runs that are hundreds of times faster"
+    if missing := build.missing():
+        return f"{missing}; {build.INSTALL} for runs that are hundreds of times faster"
     if plan.gradient == "forward":
         return None  # which only the fused loop has
     if plan.steps < WORTH_BUILDING and not KERNELS[name].is_built(plan.x0[0].dtype):

@@ -21,6 +21,10 @@ def run(plan: Plan, advance: Step = step) -> Outcome:
         raise RuntimeError("a run is not unrolled into a graph (10 steps take 17-60 s to compile); compile around it.")
     if plan.gradient == "forward":
         raise ValueError("gradient='forward' is carried by the fused loop, and this run is eager; see explain().")
+    if plan.checkpoint != "none" and plan.method == "exp_euler":  # torch.func's vjp refuses the hooks of a checkpoint
+        raise ValueError(
+            "checkpoint with method='exp_euler' is for the fused loop, and this run is eager; see explain()."
+        )
     plan = watched(plan)
     x, stretches, rows = plan.x0, plan.checkpoint != "none", dict[str, list[Tensor]]()
     length = plan.interval() if stretches else plan.steps

@@ -1,0 +1,62 @@
+"""What the tests of the backends share: a node with all that can be free, all that a run gives, and what "equal" is."""
+
+import torch
+
+import torchmass as tm
+
+EXACT, SINGLE = 1e-12, 2e-5  # of the largest magnitude of a quantity, in float64 and in float32
+
+
+def strength(s):
+    """What multiplies the noise of the first state."""
+    return 1 + torch.tanh(s[0])
+
+
+NOISES = {  # of a state and of an input of n nodes
+    "none": lambda state, port, n: {},
+    "white on a state": lambda state, port, n: {state: tm.WhiteNoise(0.01)},
+    "multiplicative": lambda state, port, n: {state: tm.WhiteNoise(torch.linspace(0.01, 0.02, n), g=strength)},
+    "white on an input": lambda state, port, n: {port: tm.WhiteNoise(torch.linspace(0.01, 0.02, n))},
+    "coloured on a state": lambda state, port, n: {state: tm.OUProcess(0.01, torch.linspace(2.0, 5.0, n))},
+    "coloured on an input": lambda state, port, n: {port: tm.OUProcess(torch.linspace(0.01, 0.02, n), 2.0)},
+    "two": lambda state, port, n: {state: tm.WhiteNoise(0.01, g=strength), port: tm.OUProcess(0.02, 2.0)},
+}
+
+
+def node_of(cls, n, batch=None, noise="none", **values):
+    """A node with every value free, the first parameter different in each simulation of a batch."""
+    state, port = next(iter(cls.state_declarations)), next(iter(cls.input_declarations))
+    processes = {f"noise_{name}": process for name, process in NOISES[noise](state, port, n).items()}
+    if batch:
+        first = cls.P._fields[0]
+        values[first] = cls.declarations[first].default * (1 + 0.01 * torch.arange(float(batch))[:, None])
+    node = cls(n, **processes, **values).free(*cls.P._fields)
+    for process in node.noise.values():
+        process.free(*process.declarations)
+    return node
+
+
+def outcome(sim, steps, *, inputs, x0=None, **options):
+    """The series and the ends of a run by name, and the gradients of a loss of all of them by what they are of."""
+    drive = {name: torch.as_tensor(value).requires_grad_() for name, value in inputs.items()}
+    start = sim.model.initial_state(seed=3) if x0 is None else x0
+    start = {f"start of {name}": value.detach().clone().requires_grad_() for name, value in start.items()}
+    x0 = {name.removeprefix("start of "): value for name, value in start.items()}
+    run = sim.run(steps * sim.dt, inputs=drive, x0=x0, seed=2, **options)
+    assert run.backend == sim.backend
+    seen = {name: value for name, value in run.items() if name != "ts"}
+    seen |= {f"end of {name}": value for name, value in run.state.items()}
+    leaves = dict(sim.named_parameters()) | start | drive
+    loss = sum(value.square().mean() for value in seen.values())
+    found = torch.autograd.grad(loss, list(leaves.values()), materialize_grads=True)  # zero behind a horizon
+    return seen | {f"gradient of {name}": value for name, value in zip(leaves, found, strict=True)}
+
+
+def assert_equal(found, expected, tolerance=EXACT, gradients=None):
+    """Each quantity has the shape and dtype that is expected, and its values to `tolerance` of the largest of them."""
+    assert list(found) == list(expected)
+    for name, value in expected.items():
+        assert (found[name].shape, found[name].dtype) == (value.shape, value.dtype), name
+        allowed = gradients if gradients and name.startswith("gradient") else tolerance
+        difference, largest = (float(x.detach().abs().max()) for x in (found[name] - value, value))
+        assert difference <= allowed * largest, f"{name} differs by {difference:.2g}, its largest is {largest:.2g}"

@@ -1,0 +1,54 @@
+"""One run that uses all of a kernel and of its adjoint; as a program, on kernels with the compiler's sanitizers."""
+
+import sys
+
+import torch
+
+import torchmass as tm
+from torchmass.kernels import build, call
+
+FLAGS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-O0")  # -O1 compiles twice as long
+WAYS = [  # of running backward: no interval, one of the kernel's, and one that fits neither tiles nor steps
+    {"checkpoint": "none"},
+    {"checkpoint": "sqrt"},
+    {"checkpoint": 7, "grad_horizon": 11},
+]
+
+
+def simulator(cls):
+    """Five simulations of 23 nodes: no vector divides them, and there are enough for several to go together."""
+    state, port = next(iter(cls.state_declarations)), next(iter(cls.input_declarations))
+    noise = {f"noise_{state}": tm.WhiteNoise(torch.full((23,), 0.01)), f"noise_{port}": tm.OUProcess(0.1, 5.0)}
+    first, last = cls.P._fields[0], cls.P._fields[-1]
+    values = {last: cls.declarations[last].default * (1 + torch.rand(23) / 10)}
+    values[first] = cls.declarations[first].default * (1 + torch.rand(5, 1) / 10)
+    node = cls(23, **values, **noise).free(*cls.P._fields)
+    node.noise[state].free("sigma")
+    node.noise[port].free("tau")
+    return tm.Simulator(node, dt=0.1, backend="fused")
+
+
+def results(name, dtype):
+    """Series and gradients of a model in two threads, with every kind of leaf."""
+    torch.set_default_dtype(dtype)
+    torch.manual_seed(0)
+    cls, threads, found = getattr(tm, name), call.threads, []
+    sim, (first, *others) = simulator(cls), cls.input_declarations
+    moving, start = torch.rand(150, 23).requires_grad_(), torch.rand(5, 23).requires_grad_()
+    inputs, x0 = {first: moving} | dict.fromkeys(others, 0.1), {next(iter(cls.state_declarations)): start}
+    call.threads = lambda *_: 2
+    for way in WAYS:
+        monitors = [*sim.model.states, "output"]
+        run = sim.run(15.0, x0=x0, inputs=inputs, seed=1, monitors=monitors, sample_every=4, transient=0.3, **way)
+        loss = sum(run[name].square().mean() + run.state[name].sum() for name in sim.model.states)
+        found += [run[name].detach() for name in monitors]
+        found += torch.autograd.grad(loss + run["output"].sum(), [*sim.parameters(), moving, start])
+    call.threads = threads
+    return found
+
+
+if __name__ == "__main__":
+    load = build.load
+    build.load = lambda source, _=(): load(source, FLAGS)
+    torch.save(results(sys.argv[1], getattr(torch, sys.argv[2])), sys.argv[3])
+    print("run to its end")
