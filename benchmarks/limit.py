@@ -57,8 +57,9 @@ def build(threads: int, case: Case) -> Work | None:
 def _jansen_rit(library: Any, case: Case, common: tuple[Any, ...], start: np.ndarray, out: np.ndarray) -> Work:
     blocks, _, lanes = start.shape
     state, drive, weight, sums = (_aligned(blocks, *size, lanes) for size in ((STATES,), (), (), (SUMS,)))
-    drive.flat = _padded(case.drive(), drive.size)
-    weight.flat = _padded(np.full(case.nodes, 1 / (case.steps * case.nodes), np.float32), weight.size)
+    drive[:] = _padded(case.drive(), drive.size).reshape(drive.shape)
+    each = np.full(case.nodes, 1 / (case.steps * case.nodes), np.float32)
+    weight[:] = _padded(each, weight.size).reshape(weight.shape)
     path = _aligned(blocks, case.steps + 1, STATES, lanes) if case.gradient else None
 
     def forward() -> np.ndarray:
