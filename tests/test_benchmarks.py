@@ -34,7 +34,7 @@ def rows(written):
 
 def test_json_tells_machine_and_every_repetition(quick):
     machine = quick[1]["machine"]
-    assert machine["threads"] == 1
+    assert machine["threads"] == 2
     assert {"date", "cpu", "cores", "load", "versions"} <= set(machine)
     assert machine["versions"]["torch"]
     for _, row in rows(quick[1]):

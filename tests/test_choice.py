@@ -172,3 +172,11 @@ def test_a_gradient_carried_forward_is_fused_at_any_length():
 @pytest.mark.parametrize("backend", ["eager", "fused"])
 def test_what_is_asked_for_is_what_runs(backend):
     assert chosen(tm.HopfStep(1), 3.0, backend=backend) == backend
+
+
+@needs_compiler
+def test_a_short_run_is_fused_where_eager_cannot_do_it():
+    node = new_node()
+    assert chosen(node, SHORT) == "eager"
+    sim = tm.Simulator(node.free("a"), dt=1.0, method="exp_euler")
+    assert sim.run(SHORT, checkpoint="sqrt").backend == "fused"

@@ -42,8 +42,8 @@ def _against_fused(plan: Plan) -> str | None:
         return str(error).rstrip(".")
     if missing := build.missing():
         return f"{missing}; {build.INSTALL} for runs that are hundreds of times faster"
-    if plan.gradient == "forward":
-        return None  # which only the fused loop has
+    if plan.gradient == "forward" or (plan.checkpoint != "none" and plan.method == "exp_euler"):
+        return None  # which only the fused loop can do
     if plan.steps < WORTH_BUILDING and not KERNELS[name].is_built(plan.x0[0].dtype):
         return f"a run of fewer than {WORTH_BUILDING} steps does not pay for building a kernel, and none is built yet"
     return None

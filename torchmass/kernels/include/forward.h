@@ -185,6 +185,7 @@ struct Rows {
         if (whole) value.store(to[k]);
         else lane.lanes.put(to[k] - lane.lanes.first, value);
         to[k] += width;
+        __builtin_prefetch(to[k] + 8 * width, 1);  // of many nodes every row is a page of its own, and a store would wait
     }
     TM_ALWAYS void record(const V *x, V &sum, const Lane &lane) {
         for (int s = 0; s < Step::states; ++s) write(s, x[s], sum, lane);
