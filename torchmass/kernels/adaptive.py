@@ -51,8 +51,7 @@ class _Field(torch.nn.Module):
 
     def __init__(self, plan: Plan) -> None:
         super().__init__()
-        self.plan = plan
-        self.constant = all(u is None or u.shape[0] == 1 for u in plan.inputs)
+        self.plan, self.constant = plan, plan.is_steady
 
     def forward(self, t: Tensor, stacked: Tensor) -> Tensor:
         plan, x = self.plan, tuple(stacked)

@@ -70,12 +70,8 @@ class FusedRun(CompiledRun):
         return (*found[: len(kept)], *found[len(kept) + states :], None, None)
 
 
-class FusedAdjoint(torch.autograd.Function):
-    """The gradients of the starts and of the wanted leaves, from those of rows and ends."""
-
-    @staticmethod
-    def forward(call: Call, leaves: int, *tensors: Any) -> tuple[Tensor, ...]:
-        return tuple(operator.adjoint(call, tensors[:leaves], tensors[leaves], tensors[leaves + 1 :]))
+class Final(torch.autograd.Function):
+    """What is not to be differentiated: it raises, where torch would give a derivative that lacks a part."""
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -84,6 +80,14 @@ class FusedAdjoint(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Any) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
         raise RuntimeError(SECOND)
+
+
+class FusedAdjoint(Final):
+    """The gradients of the starts and of the wanted leaves, from those of rows and ends."""
+
+    @staticmethod
+    def forward(call: Call, leaves: int, *tensors: Any) -> tuple[Tensor, ...]:
+        return tuple(operator.adjoint(call, tensors[:leaves], tensors[leaves], tensors[leaves + 1 :]))
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from torchmass.kernels.autograd import SECOND, FusedRun
+from torchmass.kernels.autograd import Final, FusedRun
 from torchmass.kernels.call import Call, summed
 from torchmass.kernels.kernel import KERNELS, tangent_name
 
@@ -68,7 +68,7 @@ class _Forward(torch.autograd.Function):
         return (None, None, None, *(None if g is None else _Last.apply(g, *tensors) for g in found))
 
 
-class _Last(torch.autograd.Function):
+class _Last(Final):
     """A gradient that is not to be differentiated: its tangents hold no graph, so that the result would be wrong."""
 
     generate_vmap_rule = True
@@ -76,11 +76,3 @@ class _Last(torch.autograd.Function):
     @staticmethod
     def forward(gradient: Tensor, *tensors: Tensor) -> Tensor:
         return gradient.clone()
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
-        pass
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Any) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
-        raise RuntimeError(SECOND)

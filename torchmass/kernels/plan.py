@@ -112,6 +112,11 @@ class Plan:
             raise TypeError(f"a monitor must return a tensor, got {type(value).__name__}.")
         return value
 
+    @property
+    def is_steady(self) -> bool:
+        """Whether no input changes in time."""
+        return all(u is None or u.shape[0] == 1 for u in self.inputs)
+
     def inputs_at(self, i: int) -> Values:
         """The inputs of step i, each (*b, N) or what broadcasts to it."""
         none = self.x0[0].new_zeros(())
@@ -120,7 +125,7 @@ class Plan:
     def input_rows(self, begin: int = 0, end: int | None = None) -> Iterator[Values]:
         """The inputs of each step from `begin` to `end`."""
         steps = range(begin, self.steps if end is None else end)
-        if all(u is None or u.shape[0] == 1 for u in self.inputs):
+        if self.is_steady:
             yield from repeat(self.inputs_at(0), len(steps))
         else:
             yield from map(self.inputs_at, steps)
