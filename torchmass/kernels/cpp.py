@@ -64,10 +64,10 @@ class Functions:
         self.leaves = constants | {self.graph.input("dt"): "dt"}
 
     def fix(self) -> str:
-        """Everything that is constant in time."""
-        body = Body(self.graph, self.leaves).compute(self.graph.needed(self.code.held))
-        body.lines += [f"q.c{node} = {body.called[node]};" for node in self.code.held]
-        return body.function("fix(Fixed &q, const V *leaf, V dt)")
+        """Everything that is constant in time, in double, so that it is rounded once."""
+        body = Body(self.graph, self.leaves, "double").compute(self.graph.needed(self.code.held))
+        body.lines += [f"held[{k}] = {body.called[node]};" for k, node in enumerate(self.code.held)]
+        return body.function("fix(const double *leaf, double dt, double *held)")
 
     def forward(self) -> str:
         """One step."""
@@ -134,16 +134,19 @@ using M = tm::Mask<T>;
 struct Step {{
     static constexpr int states = {states}, leaves = {leaves}, inputs = {inputs}, drives = {drives};
     static constexpr int outputs = {outputs}, width = {width}, tape = {tape}, tile = {tile};
-    static constexpr int bases = {bases}, timed = {timed}, wanted = {wanted};
+    static constexpr int bases = {bases}, timed = {timed}, wanted = {wanted}, held = {held};
     static constexpr uint32_t sources[] = {{{sources}}};
     struct Fixed {{
-{fixed}    }};
+{fixed}
+        void load(const T (*held)[V::lanes]) {{
+{load}        }}
+    }};
 """
 
 
 def source(code: StepCode, dtype: str) -> str:
     """The whole translation unit: the forward loop, or the adjoint if the code has one."""
-    step, functions = code.step, Functions(code)
+    step, functions, masks = code.step, Functions(code), {node: _is_mask(code.graph, node) for node in code.held}
     head = HEAD.format(
         dtype=dtype,
         states=len(step.states),
@@ -158,7 +161,12 @@ def source(code: StepCode, dtype: str) -> str:
         tape=len(code.taped),
         tile=code.tile,
         sources=", ".join(f"{source}u" for source in step.drives) or "0u",
-        fixed="".join(f"        {'M' if _is_mask(code.graph, node) else 'V'} c{node};\n" for node in code.held),
+        held=len(code.held),
+        fixed="".join(f"        {'M' if masks[node] else 'V'} c{node};\n" for node in code.held),
+        load="".join(
+            f"            c{node} = V::load(held[{k}]){' != V(T(0))' if masks[node] else ''};\n"
+            for k, node in enumerate(code.held)
+        ),
     )
     forward = [functions.fix(), functions.forward(), functions.output()]
     if not code.has_adjoint:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 class Run(ctypes.Structure):
-    """`Run` in include/forward.h."""
+    """`Run` in include/run.h."""
 
     _fields_ = [
         *((name, ctypes.c_int64) for name in ("lanes", "nodes", "simulations", "steps", "first_step")),

@@ -64,6 +64,7 @@ OPERATIONS: dict[str, Operation] = {
     "tan": Operation("tm::tan({0})", lambda g, y, a: (g * (1 + y * y),)),
     "tanh": Operation("tm::tanh({0})", lambda g, y, a: (g * (1 - y * y),)),
     "sigmoid": Operation("tm::sigmoid({0})", lambda g, y, a: (g * y * (1 - y),)),
+    "sigmoid2": Operation("tm::sigmoid2({0}, {1})"),  # 1 / (1 + 2ⁿ⁺ʸ): only `Linear` writes it
     "softplus": Operation("tm::softplus({0})", lambda g, y, a: (g * torch.sigmoid(a),)),
     "erf": Operation("tm::erf({0})", lambda g, y, a: (g * TWO_OVER_ROOT_PI * torch.exp(-a * a),)),
     "erfc": Operation("tm::erfc({0})", lambda g, y, a: (-g * TWO_OVER_ROOT_PI * torch.exp(-a * a),)),
@@ -88,3 +89,4 @@ OPERATIONS: dict[str, Operation] = {
 }
 BOOLEAN = frozenset({"lt", "le", "gt", "ge", "eq", "ne", "and", "or", "not"})
 CHEAP = BOOLEAN | {"add", "sub", "mul", "neg", "abs", "where", "minimum", "maximum", "clamp", "sign", "floor"}
+DEAR = 12  # what any other costs, in additions

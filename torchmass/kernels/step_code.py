@@ -6,13 +6,12 @@ from typing import NamedTuple
 
 from torchmass.kernels.graph import Graph, Node
 from torchmass.kernels.linear import Linear
-from torchmass.kernels.operations import CHEAP
+from torchmass.kernels.operations import CHEAP, DEAR
 from torchmass.kernels.step_graph import StepGraph
 
 TAPE_BYTES = 48 * 1024  # of a tile: it should stay in the nearest caches
-WIDTHS = ((60, 5), (200, 2))  # cost of a step, vectors that go through time together: registers are few
+WIDTHS = ((60, 4), (200, 2))  # cost of a step, vectors that go through time together: registers are few
 BACK_WIDTHS = ((250, 2),)  # the same with the way back
-DEAR = 12  # what an elementary function costs, in additions
 Nodes = tuple[Node, ...]
 
 

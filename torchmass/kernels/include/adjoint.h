@@ -1,4 +1,5 @@
-// The adjoint of the time loop, included after forward.h: the exact derivative of the discrete steps, backwards.
+// The adjoint of the time loop, included after the struct `Step` as forward.h is: the exact derivative of the discrete
+// steps, backwards.
 //
 // Time goes in tiles. A tile runs forward once more from a kept state and writes down what its derivative needs (the
 // tape, which stays in the nearest caches), then runs backward. Keeping every state instead would take the same
@@ -6,7 +7,8 @@
 #ifndef TORCHMASS_ADJOINT_H
 #define TORCHMASS_ADJOINT_H
 
-#include "forward.h"
+#include "lane.h"
+#include "threads.h"
 
 #define TM_FOR_EACH _Pragma("GCC unroll 8") for (int i = 0; i < K; ++i)
 
@@ -15,6 +17,7 @@ template <int K> struct Adjoint {
     static constexpr int sums = Step::bases + Step::timed, size = Step::states * L;
     const Run &r;
     const int64_t vector;
+    Constants constants[K];
     Lane lane[K];
     T *fine;  // the states before every tile of a segment, of one vector after the other
     V g[K][Step::states], part[K][sums + 1];  // gradients, and what the steps since the last tile add to the sums
@@ -24,9 +27,10 @@ template <int K> struct Adjoint {
     alignas(64) V tape[K][Step::tile + 1][Step::tape];
 
     template <int... p>
-    Adjoint(const Run &r, int64_t vector, T *fine, tm::Places<p...>)
+    TM_ONCE Adjoint(const Run &r, int64_t vector, T *fine, tm::Places<p...>)
         : r(r), vector(vector), lane{Lane(r, vector + p)...}, fine(fine), sum() {
         TM_FOR_EACH {
+            constants[i].open(r, lane[i].lanes);
             for (int s = 0; s < Step::states; ++s) g[i][s] = r.g_end[s] ? lane[i].lanes.take(r.g_end[s]) : V(T(0));
             for (int k = 0; k < sums; ++k) part[i][k] = V(T(0));
         }
@@ -55,7 +59,7 @@ template <int K> struct Adjoint {
         for (int64_t t = begin; t < end; ++t) {
             if ((t - begin) % Step::tile == 0) keep(fine + (i * tiles() + (t - begin) / Step::tile) * size, x);
             lane[i].feed.to(r, t);
-            Step::step(lane[i].q, x, &lane[i].feed.u[0], &lane[i].feed.z[0]);
+            Step::step(constants[i].q, x, &lane[i].feed.u[0], &lane[i].feed.z[0]);
         }
     }
     void replay(int64_t from, int64_t to, const T *const *start) {
@@ -63,7 +67,7 @@ template <int K> struct Adjoint {
         TM_FOR_EACH restore(x[i], start[i]);
         for (int64_t t = from; t < to; ++t) TM_FOR_EACH {
             lane[i].feed.to(r, t);
-            Step::record(lane[i].q, x[i], &lane[i].feed.u[0], &lane[i].feed.z[0], tape[i][t - from]);
+            Step::record(constants[i].q, x[i], &lane[i].feed.u[0], &lane[i].feed.z[0], tape[i][t - from]);
         }
         TM_FOR_EACH for (int s = 0; s < Step::states; ++s) tape[i][to - from][s] = x[i][s];
     }
@@ -85,7 +89,7 @@ template <int K> struct Adjoint {
                 --row, due = row < 0 ? -1 : due - r.every;
             }
             if (watching) watch(t);
-            TM_FOR_EACH Step::back(lane[i].q, tape[i][t - from], g[i], part[i]);
+            TM_FOR_EACH Step::back(constants[i].q, tape[i][t - from], g[i], part[i]);
             if (Step::timed) TM_FOR_EACH step_sums(i, t);
             if (r.horizon && t % r.horizon == 0 && t > 0)
                 TM_FOR_EACH for (int s = 0; s < Step::states; ++s) g[i][s] = V(T(0));
@@ -101,7 +105,7 @@ template <int K> struct Adjoint {
         for (int s = 0; s < Step::states; ++s)
             if (r.g_out[s]) g[i][s] += lanes.take(r.g_out[s] + row * r.lanes);
         if (const T *given = r.g_out[Step::states])
-            Step::output_back(lane[i].q, x, lanes.take(given + row * r.lanes), g[i], part[i]);
+            Step::output_back(constants[i].q, x, lanes.take(given + row * r.lanes), g[i], part[i]);
     }
     // writes the gradients of the inputs of one step
     void step_sums(int i, int64_t t) {
@@ -118,7 +122,7 @@ template <int K> struct Adjoint {
         return true;
     }
     // notes the step and the state whose gradient is not finite; of all vectors, the last in time
-    void watch(int64_t t) {
+    TM_ONCE void watch(int64_t t) {
         if (lost || finite()) return;
         lost = true;
         int state = Step::states - 1;
@@ -126,17 +130,17 @@ template <int K> struct Adjoint {
             for (int l = 0; l < L; ++l) state = g[i][s][l] - g[i][s][l] != 0 && s < state ? s : state;
         const int64_t here = t * Step::states + state;
         int64_t held = __atomic_load_n(r.lost, __ATOMIC_RELAXED);
-        while (held < here && !__atomic_compare_exchange_n(r.lost, &held, here, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {}
+        while (held < here)
+            if (__atomic_compare_exchange_n(r.lost, &held, here, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) break;
     }
-    void finish() {
+    TM_ONCE void finish() {
         TM_FOR_EACH {
             const Lanes &lanes = lane[i].lanes;
             for (int s = 0; s < Step::states; ++s) lanes.put(r.g_x0[s], g[i][s]);
             for (int l = 0; l < lanes.live; ++l) {
-                double leaf[Step::leaves + 1], total[Step::bases + 1], found[Step::wanted + 1];
-                for (int k = 0; k < Step::leaves; ++k) leaf[k] = lane[i].fixed[k][l];
+                double total[Step::bases + 1], found[Step::wanted + 1];
                 for (int k = 0; k < Step::bases; ++k) total[k] = sum[i][k][l];
-                Step::close(leaf, r.dt, total, found);
+                Step::close(constants[i].leaf[l], r.dt, total, found);
                 for (int k = 0; k < Step::wanted; ++k) r.sums[k * r.lanes + lanes.first + l] = found[k];
             }
         }

@@ -5,7 +5,7 @@
 // libm stays scalar. Here every choice is a select, every bit trick an unsigned integer, and the polynomials are
 // minimax fits made for these intervals. fma() is one instruction wherever -march has it, and else a slow but right
 // call. Largest errors met, in units in the last place (float, double): exp 1.0 1.0, expm1 1.5 2.0, log 0.8 0.8, log1p
-// 1.4 1.3, sin and cos 1.6 1.6, tan 3.5 3.4, tanh 2.3 2.5, sigmoid 2.4 2.3, softplus 1.7 1.6, rsqrt 1.5 1.5, pow 0.5
+// 1.4 1.3, sin and cos 1.6 1.6, tan 3.5 3.4, tanh 2.3 2.5, sigmoid 2.2 1.9, softplus 1.7 1.6, rsqrt 1.5 1.5, pow 0.5
 // 1.1, atan2 1.3 1.3, erf 1.0 1.1, erfc 4.0 4.6; sqrt, floor and remainder are exact.
 //
 // Include it by -iquote, not -I: a folder with a math.h in it must not come before the system's.
@@ -69,12 +69,36 @@ template <class X> TM_INLINE X expm1(X x) {
     return select(x == 0, x, y);
 }
 
-// where the result is below the smallest normal number it is 0: exp(−x) is infinite there
-template <class X> TM_INLINE X sigmoid(X x) {
+// 1 / (1 + 2ᵏ⁺ᶠ) for |f| ≤ ½, where the low bits of t hold k + bias. tanh(f ln 2 / 2) is odd / even, a fraction of few
+// terms, so 2ᶠ = (even + odd) / (even − odd), and one division does. Where the result is below the smallest normal
+// number it is 0: 2ᵏ is infinite there.
+template <class X> TM_INLINE X logistic(X f, X t) {
+    const X z = f * f;
+    X odd, even;
+    if constexpr (is_float<X>) {
+        odd = f * poly(z, 0.346573590094154141, 0.00277163662299166566);
+        even = poly(z, 1.0, 0.0480349653500760712);
+    } else {
+        odd = f * poly(z, 0.346573590279972653, 0.00462484117065181491, 5.28708398583000115e-6);
+        even = poly(z, 1.0, 0.0533822220034461118, 0.000228933599133478068);
+    }
+    const X below = even - odd;
+    return below / fma(even + odd, power<X>(bits(t)), below);
+}
+
+// 1 / (1 + 2ⁿ⁺ʸ) for a whole number n: what is large in an exponent, and does not change, rounds nothing
+template <class X> TM_INLINE X sigmoid2(X n, X y) {
     using F = Format<X>;
-    const ByLn2<X> p = by_ln2(clamp(-x, X(F::exp_normal), X(F::exp_high)), F::bias);
-    const X y = fma(p.r * p.r, exp_tail(p.r), p.r) + X(1);
-    return X(1) / fma(y, power<X>(p.n), X(1));
+    const X shift = n + X(F::shift) + X(scalar_of<X>(F::bias));
+    const X v = clamp(y, X(scalar_of<X>(-F::bias)) - n, X(scalar_of<X>(F::bias + 1)) - n), t = v + shift;
+    return logistic(v - (t - shift), t);
+}
+
+template <class X> TM_INLINE X sigmoid(X x) {  // y = −x log₂e
+    using F = Format<X>;
+    const X shift = X(F::shift) + X(scalar_of<X>(F::bias)), v = clamp(x, X(-F::exp_high), X(-F::exp_normal));
+    const X t = fma(v, X(-F::log2e_high), shift);
+    return logistic(fma(v, X(-F::log2e_low), fma(v, X(-F::log2e_high), shift - t)), t);
 }
 
 template <class X> TM_INLINE X tanh(X x) {

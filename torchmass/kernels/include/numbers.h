@@ -19,9 +19,10 @@ template <> struct Format<float> {
     static constexpr U root_half = 0x3F3504F3u, fraction = 0x7FFFFFu;
     static constexpr float shift = 0x1.8p23f;  // x + shift holds the integer nearest to x in its low bits
     static constexpr float two_mantissa = 0x1p23f, smallest_normal = 0x1p-126f;
-    static constexpr float exp_high = 89.0f, exp_low = -104.0f, exp_normal = -87.0f, expm1_low = -30.0f;
+    static constexpr float exp_high = 89.0f, exp_low = -104.0f, exp_normal = -88.0f, expm1_low = -30.0f;
     static constexpr float ln2_high = 0x1.62e43p-1f, ln2_low = -0x1.05c61p-29f, ln2_short = 0x1.62ep-1f,
                            ln2_rest = 0x1.0bfbe8p-15f;
+    static constexpr float log2e_high = 0x1.715476p+0f, log2e_low = 0x1.4ae0cp-26f;
     static constexpr float half_pi[3] = {0x1.921fb6p+0f, -0x1.777a5cp-25f, -0x1.ee59dap-50f};
 };
 
@@ -35,9 +36,10 @@ template <> struct Format<double> {
     static constexpr U root_half = 0x3FE6A09E667F3BCDull, fraction = 0xFFFFFFFFFFFFFull;
     static constexpr double shift = 0x1.8p52;
     static constexpr double two_mantissa = 0x1p52, smallest_normal = 0x1p-1022;
-    static constexpr double exp_high = 710.0, exp_low = -746.0, exp_normal = -708.0, expm1_low = -50.0;
+    static constexpr double exp_high = 710.0, exp_low = -746.0, exp_normal = -709.0, expm1_low = -50.0;
     static constexpr double ln2_high = 0x1.62e42fefa39efp-1, ln2_low = 0x1.abc9e3b39803fp-56,
                             ln2_short = 0x1.62e42fefap-1, ln2_rest = 0x1.cf79abc9e3b3ap-40;
+    static constexpr double log2e_high = 0x1.71547652b82fep+0, log2e_low = 0x1.777d0ffda0d24p-56;
     static constexpr double half_pi[3] = {0x1.921fb54442d18p+0, 0x1.1a62633145c07p-54, -0x1.f1976b7ed8fbcp-110};
 };
 

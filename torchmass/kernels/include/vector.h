@@ -8,6 +8,7 @@
 
 #define TM_ALWAYS inline __attribute__((always_inline))
 #define TM_INLINE static TM_ALWAYS
+#define TM_ONCE __attribute__((cold, noinline))  // what runs once in a run: it should take little time to compile
 
 #ifndef TM_VECTOR_BYTES
 #if defined(__AVX512F__)
