@@ -1,5 +1,8 @@
 """A run that is worth it is split over threads, and how many there are changes nothing."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 from agreement import assert_equal, node_of, outcome
@@ -48,6 +51,31 @@ def test_more_threads_than_vectors_are_as_many_as_vectors(seen):
     one, many = results(1, n=1, batch=3, steps=20_000), results(64, n=1, batch=3, steps=20_000)
     assert max(seen) > 3
     assert_equal(many, one, 1e-12)
+
+
+def test_without_torch_s_threads_a_run_has_its_own(monkeypatch, seen):
+    kept = results(2)
+    monkeypatch.setattr(call, "team", lambda: 0)
+    assert_equal(results(2), kept, 1e-12)
+    assert set(seen) == {2}
+
+
+FORKED = """
+import os, torch, torchmass as tm
+torch.set_num_threads(2)
+sim = tm.Simulator(tm.JansenRitStep(100), dt=0.1, backend="fused")
+last = lambda: sim.run(200.0)["E"][-1].tolist()  # comparing all of it would be work for torch's own threads
+before = last()
+child = os.fork()
+if child == 0:
+    os._exit(0 if last() == before else 3)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+def test_a_process_that_was_forked_off_does_not_wait_for_threads_that_it_has_not():
+    done = subprocess.run([sys.executable, "-c", FORKED], capture_output=True, text=True, timeout=100)
+    assert done.stdout.split() == ["0"], done.stderr
 
 
 def test_a_small_run_takes_one_thread(seen):

@@ -132,7 +132,9 @@ class NeuralMass(Parametrised, System):
 
     def starts(self) -> dict[str, Tensor | Distribution]:
         """The start of every state as given to the constructor; of noise with a memory, its stationary distribution."""
-        own = {name: self._drawn.get(f"init_{name}", self.value(f"init_{name}")) for name in self.state_declarations}
+        names = [f"init_{name}" for name in self.state_declarations]
+        values = zip(self.state_declarations, names, self._values(names), strict=True)
+        own = {name: self._drawn.get(init, value) for name, init, value in values}
         if not len(self.noise):
             return own
         return own | {

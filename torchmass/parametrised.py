@@ -1,7 +1,7 @@
 """Declared parameters, fixed (exact buffers) or free (unconstrained `nn.Parameter`s)."""
 
 from collections import namedtuple
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import chain
 from typing import Any, ClassVar, Self, cast
 
@@ -81,7 +81,12 @@ class Parametrised(nn.Module):
 
     def values(self) -> Any:
         """All parameters in natural units, as the named tuple that the equations take."""
-        return self.P(*(self.value(name) for name in self.P._fields))
+        return self.P._make(self._values(self.P._fields))
+
+    def _values(self, names: Iterable[str]) -> list[Tensor]:
+        """The values of some parameters in natural units; `nn.Module` takes a microsecond to find an attribute."""
+        fixed, free = self.fixed._buffers, self._free
+        return [self.value(name) if name in free else cast(Tensor, fixed[name]) for name in names]
 
     def free(self, *names: str, **bounds: tuple[float, float] | Bounds) -> Self:
         """Make values trainable, within their declared bounds or within `name=(low, high)`; returns self.

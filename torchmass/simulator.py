@@ -149,9 +149,8 @@ class Simulator(nn.Module):
         if steps < 1 or skipped >= steps:
             raise ValueError(f"the run ({duration} ms) must be longer than its transient ({transient} ms).")
         check_gradient(checkpoint, grad_horizon, gradient)
-        plan = self._plan(steps, **options)
         gradients = {"checkpoint": checkpoint, "grad_horizon": grad_horizon or 0, "gradient": gradient}
-        return replace(plan, transient=skipped, every=every, **gradients)
+        return self._plan(steps, **options, transient=skipped, every=every, **gradients)
 
     def check_dt(self, duration: float, *, inputs: Any = None, x0: Any = None, tolerance: float = 0.01) -> DtCheck:
         """Whether dt is small enough: compares a run with one at dt/2, without noise; prints as a sentence.
@@ -194,6 +193,7 @@ class Simulator(nn.Module):
         inputs: Any = None,
         batch_size: int | None = None,
         monitors: Any = None,
+        **recorded: Any,
     ) -> Plan:
         model, dynamics = self.model, self.model.dynamics()
         starts = model.starts() | _given(model, x0)
@@ -213,6 +213,7 @@ class Simulator(nn.Module):
             seed=seed,
             first_step=first_step,
             first_simulation=first_simulation,
+            **recorded,
         )
 
     def _compute(self, plan: Plan, allow_nonfinite: bool) -> Result:

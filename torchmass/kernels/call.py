@@ -10,9 +10,10 @@ from torch import Tensor
 from torchmass.kernels.finite import lost_gradient, nonfinite_gradient
 from torchmass.kernels.kernel import KERNELS, PADDING, Kernel
 from torchmass.kernels.native import Native, laid_out
+from torchmass.kernels.team import team
 from torchmass.values import is_nonfinite
 
-WORK_OF_A_THREAD = 100_000  # ns that make up for the 20 µs that starting a thread takes
+WORK_OF_A_THREAD = 100_000  # ns that make up for waking a thread
 NANOSECONDS = 0.02  # of one operation on one lane
 
 
@@ -56,6 +57,7 @@ def _native(call: Call, kernel: Kernel, leaves: Sequence[Tensor], wanted: Sequen
     numbers = (call.steps, call.first_step, call.first_simulation, call.transient, call.every, call.interval)
     sizes = (prod(call.shape), call.shape[-1], call.simulations)
     native = Native(*sizes, *numbers, call.horizon, threads(call, kernel, wanted), seed=call.seed, dt=call.dt)
+    native.run.team = team()
     constants = len(kernel.step.constants)
     laid = [laid_out(leaf, i >= constants, call.shape) for i, leaf in enumerate(leaves)]
     native.point(leaf=[view for view, *_ in laid])
@@ -97,7 +99,8 @@ def adjoint(call: Call, leaves: Sequence[Tensor], path: Tensor, given: Sequence[
     native.call(kernel.library(dtype, call.wanted).adjoint)
     totals = sums.flatten(1).sum(1).to(dtype)
     _refuse_nonfinite(call, kernel, int(lost), totals)
-    found = [summed(call, leaves[i], sums[k], totals[k]) for k, i in enumerate(call.wanted[:constants])]
+    both = zip(call.wanted, sums, totals.unbind(), strict=False)
+    found = [summed(call, leaves[i], lanes, total) for i, lanes, total in both]
     found += [summed_steps(call, leaves[i], steps) for i, steps in zip(call.wanted[constants:], each, strict=True)]
     return [*starts, *found]
 

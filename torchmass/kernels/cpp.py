@@ -17,6 +17,15 @@ class Body:
 
     def __init__(self, graph: Graph, given: dict[Node, str], number: str = "V") -> None:
         self.graph, self.called, self.lines, self.number = graph, dict(given), list[str](), number
+        self.sums: dict[Node, list[str]] = {}
+
+    def adding(self, target: str, parts: Iterable[Sequence[tuple[Node, int]]], first: int = 0) -> "Body":
+        """Have each node, with its sign, added to the place in `target[…]` of its part, as soon as it is computed."""
+        for k, part in enumerate(parts, first):
+            for node, sign in part:
+                if node != self.graph.constant(0.0):
+                    self.sums.setdefault(node, []).append(f"{target}[{k}] {'+' if sign > 0 else '-'}=")
+        return self
 
     def compute(self, nodes: Iterable[Node]) -> "Body":
         """Write a statement for each of the nodes, in order, that is neither given nor a constant."""
@@ -28,18 +37,13 @@ class Body:
                 code = OPERATIONS[instruction.name].code.format(*(self.called[arg] for arg in instruction.args))
                 self.called[node] = f"v{node}"
                 self.lines.append(f"const auto v{node} = {code};")
+            self.lines += [f"{added} {self.called[node]};" for added in self.sums.get(node, ())]
         return self
 
     def move(self, target: str, nodes: Sequence[Node]) -> "Body":
         """Write the nodes to `target[…]`; the last of them is read before the first is written."""
         self.lines += [f"const V {target}_{k} = {self.called[node]};" for k, node in enumerate(nodes)]
         self.lines += [f"{target}[{k}] = {target}_{k};" for k in range(len(nodes))]
-        return self
-
-    def add(self, target: str, nodes: Sequence[Node]) -> "Body":
-        """Add each node to its place in `target[…]`."""
-        zero = self.graph.constant(0.0)
-        self.lines += [f"{target}[{k}] += {self.called[node]};" for k, node in enumerate(nodes) if node != zero]
         return self
 
     def _literal(self, value: float) -> str:
@@ -95,24 +99,29 @@ class Functions:
             node: f"(tape[{place}] != V(T(0)))" if _is_mask(self.graph, node) else f"tape[{place}]"
             for place, node in enumerate(code.taped)
         }
-        nodes = code.in_back(sum(code.step_back, ()), set(read))
-        body = Body(self.graph, read | code.back | code.q).compute(nodes).add("sum", code.step_back.sums)
-        return body.move("g", code.step_back.states).function("back(const Fixed &q, const V *tape, V *g, V *sum)")
+        nodes, back = code.in_back(code.step_back.nodes, set(read)), code.step_back
+        body = Body(self.graph, read | code.back | code.q).adding("sum", back.parts)
+        body.adding("sum", ([(node, 1)] for node in back.timed), code.sums).compute(nodes)
+        return body.move("g", back.states).function("back(const Fixed &q, const V *tape, V *g, V *sum)")
 
     def rows(self) -> str:
         """The adjoint of the output, in a state."""
         code = self.code
         given = code.x | code.q | {self.graph.input("h"): "h"}
-        body = Body(self.graph, given).compute(code.in_step(sum(code.rows_back, ())))
-        body.add("g", code.rows_back.states).add("sum", code.rows_back.sums)
+        body = Body(self.graph, given).adding("g", ([(node, 1)] for node in code.rows_back.states))
+        body.adding("sum", code.rows_back.parts, len(code.step_back.parts))
+        body.compute(code.in_step(code.rows_back.nodes))
         return body.function("output_back(const Fixed &q, const V *x, V h, V *g, V *sum)")
 
     def close(self) -> str:
-        """The gradients of the leaves from those of what is held, in double."""
-        given = {self.graph.input(f"total_{k}"): f"total[{k}]" for k in range(self.code.bases)}
-        body = Body(self.graph, self.leaves | given, "double").compute(self.graph.needed(self.code.closed))
-        body.lines += [f"found[{k}] = {body.called[node]};" for k, node in enumerate(self.code.closed)]
-        return body.function("close(const double *leaf, double dt, const double *total, double *found)")
+        """The gradients of the leaves from the sums, in double."""
+        code, graph = self.code, self.graph
+        given = {graph.input(f"sum_{k}"): f"sum[{k}]" for k in range(code.sums)}
+        body = Body(graph, self.leaves | given, "double").compute(graph.needed(code.totals))
+        body.called |= {graph.input(f"total_{k}"): body.called[node] for k, node in enumerate(code.totals)}
+        body.compute(graph.needed(code.closed))
+        body.lines += [f"found[{k}] = {body.called[node]};" for k, node in enumerate(code.closed)]
+        return body.function("close(const double *leaf, double dt, const double *sum, double *found)")
 
 
 def _is_mask(graph: Graph, node: Node) -> bool:
@@ -134,7 +143,7 @@ using M = tm::Mask<T>;
 struct Step {{
     static constexpr int states = {states}, leaves = {leaves}, inputs = {inputs}, drives = {drives};
     static constexpr int outputs = {outputs}, width = {width}, tape = {tape}, tile = {tile};
-    static constexpr int bases = {bases}, timed = {timed}, wanted = {wanted}, held = {held};
+    static constexpr int sums = {sums}, timed = {timed}, wanted = {wanted}, held = {held};
     static constexpr uint32_t sources[] = {{{sources}}};
     struct Fixed {{
 {fixed}
@@ -155,7 +164,7 @@ def source(code: StepCode, dtype: str) -> str:
         drives=len(step.drives),
         outputs=len(step.outputs),
         width=code.width,
-        bases=code.bases,
+        sums=code.sums,
         timed=len(code.timed),
         wanted=len(code.wanted),
         tape=len(code.taped),

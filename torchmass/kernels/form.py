@@ -59,6 +59,14 @@ class Forms:
         held = total.scaled.get(atom)
         total.scaled[atom] = coefficient if held is None else self.graph.apply("add", held, coefficient)
 
+    def factored(self, form: Form) -> Form:
+        """The same value as one multiple, where all of it has the same coefficient."""
+        groups = self._by_coefficient(form)
+        if len(groups) != 1 or form.plain or form.offset is not None:
+            return form
+        ((coefficient, atoms),) = groups
+        return Form(scaled={self._sum(atoms): coefficient})
+
     def moving(self, name: str, *args: Node) -> Node:
         """An operation on what changes in time."""
         node = self.graph.apply(name, *args)
@@ -81,20 +89,13 @@ class Forms:
         """Atoms, with a sign, by what they are all multiplied by: c a − c b is c (a − b)."""
         groups: dict[Node, list[tuple[Node, int]]] = defaultdict(list)
         for atom, coefficient in sorted(form.scaled.items()):
-            base = self._positive(coefficient)
+            base = positive(self.graph, coefficient)
             groups[base].append((atom, 1 if base == coefficient else -1))
         flipped = {base: all(sign < 0 for _, sign in atoms) for base, atoms in groups.items()}
         return [
             (self.graph.apply("neg", base), [(atom, 1) for atom, _ in atoms]) if flipped[base] else (base, atoms)
             for base, atoms in groups.items()
         ]
-
-    def _positive(self, coefficient: Node) -> Node:
-        """What the coefficient is the negative of, or itself."""
-        instruction = self.graph.instructions[coefficient]
-        if instruction.name == "const" and instruction.value < 0:
-            return self.graph.constant(-instruction.value)
-        return instruction.args[0] if instruction.name == "neg" else coefficient
 
     def _sum(self, atoms: list[tuple[Node, int]], total: Node | None = None) -> Node:
         for atom, sign in sorted(atoms, key=lambda item: (total is None and item[1] < 0, self._depth.get(item[0], 0))):
@@ -104,3 +105,11 @@ class Forms:
                 total = self.moving("add" if sign > 0 else "sub", total, atom)
         assert total is not None
         return total
+
+
+def positive(graph: Graph, coefficient: Node) -> Node:
+    """What the coefficient is the negative of, or itself."""
+    instruction = graph.instructions[coefficient]
+    if instruction.name == "const" and instruction.value < 0:
+        return graph.constant(-instruction.value)
+    return instruction.args[0] if instruction.name == "neg" else coefficient

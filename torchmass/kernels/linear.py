@@ -38,6 +38,13 @@ class Linear:
         """The new nodes of some old ones, which are needed for the roots."""
         return tuple(self._value(node) for node in nodes)
 
+    def terms(self, node: Node) -> list[tuple[Node, Node]]:
+        """The atoms of an old node that moves, each with its coefficient; of one that is always 0, none."""
+        if node not in self.moving:
+            return []
+        form = self.forms[node]
+        return [*form.scaled.items(), *((atom, self.graph.constant(float(sign))) for atom, sign in form.plain.items())]
+
     def _rebuild(self, node: Node) -> None:
         instruction, graph = self.old.instructions[node], self.graph
         name, args = instruction.name, instruction.args
@@ -46,7 +53,8 @@ class Linear:
         elif node not in self.moving:
             new = graph.apply(name, *(self._value(arg) for arg in args))
         elif self._is_linear(name, args):
-            self.forms[node] = self._combined(name, args)
+            form = self._combined(name, args)
+            self.forms[node] = self.new.factored(form) if node in self.shared else form
             return
         elif name == "mul":
             self.forms[node] = self._product(*args)
@@ -106,7 +114,7 @@ class Linear:
 
     def _single(self, node: Node) -> tuple[Node, Node | None]:
         """An atom and its coefficient, if that is all there is; else the value."""
-        form = self.forms[node]
+        form = self.new.factored(self.forms[node])
         if form.size == 1 and form.scaled and node not in self.nodes:
             return next(iter(form.scaled.items()))
         return self._value(node), None

@@ -1,6 +1,7 @@
 """Native: a call as the generated code takes it, one structure of numbers and pointers."""
 
 import ctypes
+from array import array
 from collections.abc import Callable, Iterable, Sequence
 from math import prod
 
@@ -17,7 +18,7 @@ class Run(ctypes.Structure):
         ("seed", ctypes.c_uint64),
         ("dt", ctypes.c_double),
         *((name, ctypes.c_void_p) for name in ("leaf", "stride", "x0", "out", "end", "broken", "path")),
-        *((name, ctypes.c_void_p) for name in ("g_out", "g_end", "g_x0", "sums", "each", "scratch", "lost")),
+        *((name, ctypes.c_void_p) for name in ("g_out", "g_end", "g_x0", "sums", "each", "scratch", "lost", "team")),
     ]
 
 
@@ -47,8 +48,8 @@ class Native:
 
     def call(self, function: Callable[..., object]) -> None:
         """Call the generated code."""
-        table = (ctypes.c_int64 * (len(self._table) + 1))(*self._table)
-        base = ctypes.addressof(table)
+        table = array("q", (*self._table, 0))
+        base, _ = table.buffer_info()
         for name, place in self._places.items():
             setattr(self.run, name, base + 8 * place)
         function(ctypes.byref(self.run))

@@ -8,20 +8,19 @@
 #define TORCHMASS_ADJOINT_H
 
 #include "lane.h"
-#include "threads.h"
 
 #define TM_FOR_EACH _Pragma("GCC unroll 8") for (int i = 0; i < K; ++i)
 
 // A few vectors on their way back.
 template <int K> struct Adjoint {
-    static constexpr int sums = Step::bases + Step::timed, size = Step::states * L;
+    static constexpr int added = Step::sums + Step::timed, size = Step::states * L;
     const Run &r;
     const int64_t vector;
     Constants constants[K];
     Lane lane[K];
     T *fine;  // the states before every tile of a segment, of one vector after the other
-    V g[K][Step::states], part[K][sums + 1];  // gradients, and what the steps since the last tile add to the sums
-    double sum[K][Step::bases + 1][L];
+    V g[K][Step::states], part[K][added + 1];  // gradients, and what the steps since the last tile add to the sums
+    double sum[K][Step::sums + 1][L];
     int64_t row, due;
     bool lost = false, watching = false;
     alignas(64) V tape[K][Step::tile + 1][Step::tape];
@@ -32,7 +31,7 @@ template <int K> struct Adjoint {
         TM_FOR_EACH {
             constants[i].open(r, lane[i].lanes);
             for (int s = 0; s < Step::states; ++s) g[i][s] = r.g_end[s] ? lane[i].lanes.take(r.g_end[s]) : V(T(0));
-            for (int k = 0; k < sums; ++k) part[i][k] = V(T(0));
+            for (int k = 0; k < added; ++k) part[i][k] = V(T(0));
         }
         row = r.steps > r.transient ? (r.steps - 1 - r.transient) / r.every : -1;
         due = r.transient + row * r.every;
@@ -94,7 +93,7 @@ template <int K> struct Adjoint {
             if (r.horizon && t % r.horizon == 0 && t > 0)
                 TM_FOR_EACH for (int s = 0; s < Step::states; ++s) g[i][s] = V(T(0));
         }
-        TM_FOR_EACH for (int k = 0; k < Step::bases; ++k) {
+        TM_FOR_EACH for (int k = 0; k < Step::sums; ++k) {
             for (int l = 0; l < L; ++l) sum[i][k][l] += double(part[i][k][l]);
             part[i][k] = V(T(0));
         }
@@ -109,8 +108,8 @@ template <int K> struct Adjoint {
     }
     // writes the gradients of the inputs of one step
     void step_sums(int i, int64_t t) {
-        for (int k = Step::bases; k < sums; ++k) {
-            lane[i].lanes.put(r.each[k - Step::bases] + t * r.lanes, part[i][k]);
+        for (int k = Step::sums; k < added; ++k) {
+            lane[i].lanes.put(r.each[k - Step::sums] + t * r.lanes, part[i][k]);
             part[i][k] = V(T(0));
         }
     }
@@ -138,8 +137,8 @@ template <int K> struct Adjoint {
             const Lanes &lanes = lane[i].lanes;
             for (int s = 0; s < Step::states; ++s) lanes.put(r.g_x0[s], g[i][s]);
             for (int l = 0; l < lanes.live; ++l) {
-                double total[Step::bases + 1], found[Step::wanted + 1];
-                for (int k = 0; k < Step::bases; ++k) total[k] = sum[i][k][l];
+                double total[Step::sums + 1], found[Step::wanted + 1];
+                for (int k = 0; k < Step::sums; ++k) total[k] = sum[i][k][l];
                 Step::close(constants[i].leaf[l], r.dt, total, found);
                 for (int k = 0; k < Step::wanted; ++k) r.sums[k * r.lanes + lanes.first + l] = found[k];
             }
@@ -156,7 +155,7 @@ template <int K> static void adjoint_group(const Run &r, int64_t vector, T *fine
 TM_EXPORT void adjoint(const Run &r) {
     constexpr int K = Step::width;
     const int64_t size = K * ((r.interval + Step::tile - 1) / Step::tile) * (Step::states * L);
-    tm::spread(r.threads, r.vectors(), [&](int64_t from, int64_t to, int thread) {
+    tm::spread(r.team, r.threads, r.vectors(), [&](int64_t from, int64_t to, int thread) {
         T *fine = r.scratch + thread * size;
         for (; to - from >= K; from += K) adjoint_group<K>(r, from, fine);
         for (; from < to; ++from) adjoint_group<1>(r, from, fine);

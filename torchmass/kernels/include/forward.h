@@ -6,7 +6,6 @@
 #define TORCHMASS_FORWARD_H
 
 #include "lane.h"
-#include "threads.h"
 
 // Where the rows that are kept are written: of these states and outputs, at these places.
 struct Rows {
@@ -29,8 +28,7 @@ struct Rows {
             for (int i = 0; i < K; ++i) {
                 const V v = value[i][which[k]];
                 sum += v * V(T(0));
-                if (i < K - 1 || live == L) v.store(to[k] + i * L);
-                else __builtin_memcpy(to[k] + i * L, &value[i][which[k]], live * sizeof(T));
+                store(to[k] + i * L, v, i < K - 1 ? L : live);
             }
             to[k] += width;
 #pragma GCC unroll 8
@@ -152,7 +150,7 @@ TM_ONCE static int64_t stretch(const Run &r, int64_t vectors) {
 }
 
 TM_EXPORT void forward(const Run &r) {
-    tm::spread(r.threads, r.vectors(), [&](int64_t first, int64_t last, int) {
+    tm::spread(r.team, r.threads, r.vectors(), [&](int64_t first, int64_t last, int) {
         Groups groups(r, first, last);
         const int64_t length = stretch(r, last - first);
         for (int64_t t = 0; t < r.steps;) groups.run(t = r.steps - t > length ? t + length : r.steps);

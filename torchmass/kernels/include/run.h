@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include "math.h"
+#include "threads.h"
 
 using V = tm::Vec<T>;
 constexpr int L = V::lanes;
@@ -26,6 +27,7 @@ struct Run {
     T *const *each;   // of each wanted input that changes in time, per step
     T *scratch;
     int64_t *lost;  // the last step, times the number of states, plus the state, after which a gradient is not finite
+    tm::Team team;  // null: threads for this call alone
 
     // whether what is constant in time is so in space, too
     TM_ONCE bool alike() const {
@@ -37,6 +39,17 @@ struct Run {
     int64_t kept() const { return (steps + interval - 1) / interval; }
     T *state(int64_t vector, int64_t place) const { return path + (vector * kept() + place) * (Step::states * L); }
 };
+
+// Writes the first `live` lanes; a call of memcpy would cost more than a step.
+TM_INLINE void store(T *to, V values, int live) {
+    if (live == L) return values.store(to);
+    T all[L];
+    values.store(all);
+    int done = 0;
+#pragma GCC unroll 4
+    for (int size = L / 2; size > 0; size /= 2)
+        if (live & size) __builtin_memcpy(to + done, all + done, size * sizeof(T)), done += size;
+}
 
 // The lanes of a vector. One at the end repeats the last lane, so that every loop is over whole vectors and no value
 // depends on its place.
@@ -58,10 +71,7 @@ struct Lanes {
         for (int l = 0; l < L; ++l) values[l] = from[lane[l]];
         return V::load(values);
     }
-    TM_ALWAYS void put(T *to, V values) const {
-        if (live == L) return values.store(to + first);
-        for (int l = 0; l < live; ++l) to[first + l] = values[l];
-    }
+    TM_ALWAYS void put(T *to, V values) const { store(to + first, values, live); }
     TM_ALWAYS V take(const T *from) const { return live == L ? V::load(from + first) : gather(from); }
 };
 

@@ -1,4 +1,5 @@
-// Work spread over threads that live for one call: some 20 µs each, and nothing that idles or spins between calls.
+// Work spread over threads: those that torch keeps, where it has any, since its own would wait at work on the same
+// cores; else threads that live for one call.
 #ifndef TORCHMASS_THREADS_H
 #define TORCHMASS_THREADS_H
 
@@ -12,31 +13,36 @@ TM_EXPORT int pthread_join(std::uintptr_t thread, void **result);
 
 namespace tm {
 
-template <class Work> struct Share {
-    const Work *work;
-    int64_t from, to;
-    int thread;
-    std::uintptr_t id;
+// Has `task(given)` done by a team of threads at once, as GOMP_parallel of GCC's, LLVM's and Intel's OpenMP does.
+using Team = void (*)(void (*task)(void *), void *given, unsigned threads, unsigned flags);
+
+// work(from, to, share) over 0 … count − 1 in shares, which whoever is there takes one after the other
+template <class Work> struct Shares {
+    const Work &work;
+    const int64_t count;
+    const int shares;
+    int taken = 0;
+
+    void take() {
+        for (int i; (i = __atomic_fetch_add(&taken, 1, __ATOMIC_RELAXED)) < shares;)
+            work(count * i / shares, count * (i + 1) / shares, i);
+    }
+    static void task(void *given) { static_cast<Shares *>(given)->take(); }
     static void *begin(void *given) {
-        const Share &share = *static_cast<Share *>(given);
-        (*share.work)(share.from, share.to, share.thread);
+        task(given);
         return nullptr;
     }
 };
 
-// work(from, to, thread) over 0 … count − 1 in as many shares; what cannot have a thread of its own runs here
-template <class Work> void spread(int64_t threads, int64_t count, const Work &work) {
+template <class Work> void spread(Team team, int64_t threads, int64_t count, const Work &work) {
     constexpr int most = 256;
-    const int n = int(threads < count ? (threads < most ? threads : most) : count);
-    Share<Work> shares[most];
-    bool started[most];
-    for (int i = n - 1; i >= 0; --i) {
-        shares[i] = {&work, count * i / n, count * (i + 1) / n, i, 0};
-        started[i] = i > 0 && pthread_create(&shares[i].id, nullptr, Share<Work>::begin, &shares[i]) == 0;
-        if (!started[i]) Share<Work>::begin(&shares[i]);
-    }
-    for (int i = 1; i < n; ++i)
-        if (started[i]) pthread_join(shares[i].id, nullptr);
+    Shares<Work> all{work, count, int(threads < count ? (threads < most ? threads : most) : count)};
+    if (all.shares > 1 && team) return team(Shares<Work>::task, &all, unsigned(all.shares), 0);
+    std::uintptr_t id[most];
+    int started = 0;
+    while (started < all.shares - 1 && pthread_create(&id[started], nullptr, Shares<Work>::begin, &all) == 0) ++started;
+    all.take();
+    while (started > 0) pthread_join(id[--started], nullptr);
 }
 
 template <int...> struct Places {};
