@@ -41,7 +41,8 @@ REQUIREMENTS = (
     Requirement("forward, 1 and 80 nodes: ≥ 500 times faster than torch eager", "bare torch loop", OURS, SMALL, 500),
     Requirement("forward + gradient: ≥ 20 times faster than jitted JAX", "JAX scan", OURS, GRADIENT, 20),
     Requirement("forward + gradient: ≥ 300 times faster than eager", "torchmass eager", OURS, GRADIENT, 300),
-    Requirement("forward, 80 and 1024 nodes: ≤ 1.3 times C by hand", OURS, "C by hand", LARGE, 1.3, at_most=True),
+    Requirement("forward: ≤ 1.3 times C by hand", OURS, "C by hand", FORWARD, 1.3, at_most=True),
+    Requirement("its kernel alone: ≤ 1.3 times C by hand", "torchmass kernel", "C by hand", FORWARD, 1.3, at_most=True),
     Requirement(
         "forward + gradient: ≤ 3.5 times forward", OURS, OURS, GRADIENT, 3.5, at_most=True, against=("jansen_rit 80",)
     ),
@@ -57,7 +58,7 @@ def judge(requirement: Requirement, measured: Sequence[tuple[Case, Sequence[Row]
         if over is None or under is None:
             verdict.missing[work] = "not run"
         elif over.median is None or under.median is None:
-            ours = (over if requirement.over == OURS else under).median
+            ours = (over if requirement.over.startswith("torchmass") else under).median
             verdict.missing[work] = "no rival here" if ours is not None else "not timed"
         else:
             verdict.ratios[work] = over.median / under.median

@@ -31,7 +31,7 @@ class Bounds:
         if math.isinf(self.low) and math.isinf(self.high):
             return constraints.real
         if math.isinf(self.high):
-            return constraints.greater_than(self.low)
+            return constraints.positive if self.low == 0 else constraints.greater_than(self.low)
         if math.isinf(self.low):
             return constraints.less_than(self.high)
         return constraints.interval(self.low, self.high)

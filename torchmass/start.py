@@ -31,10 +31,12 @@ def batch_axes(dynamics: Dynamics, starts: Starts, inputs: Values, batch_size: i
 
 def place(starts: Starts, shape: tuple[int, ...], seed: int | None, first: int, like: Tensor) -> Values:
     """Every start as a tensor of `shape`, (*b, N); distributions are drawn from the run's own counters."""
-    return tuple(
-        start.expand(shape) if isinstance(start, Tensor) else _draw(name, i, start, shape, seed, first, like)
-        for i, (name, start) in enumerate(starts.items())
-    )
+    placed: list[Tensor] = []
+    for i, (name, start) in enumerate(starts.items()):
+        if not isinstance(start, Tensor):
+            start = _draw(name, i, start, shape, seed, first, like)
+        placed.append(start if start.shape == shape else start.expand(shape))  # even an idle one takes 5 µs
+    return tuple(placed)
 
 
 def _draw(

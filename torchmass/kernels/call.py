@@ -1,6 +1,7 @@
 """Call: one run of a kernel, in numbers; and how it reaches the generated code."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from math import prod
 from typing import NamedTuple
 
@@ -67,6 +68,13 @@ def _native(call: Call, kernel: Kernel, leaves: Sequence[Tensor], wanted: Sequen
 
 def forward(call: Call, starts: Sequence[Tensor], leaves: Sequence[Tensor]) -> list[Tensor]:
     """The rows that are kept, (T, *b, N) each, the ends, whether any is not finite, and the path for the adjoint."""
+    run, found = prepared(call, starts, leaves)
+    run()
+    return found
+
+
+def prepared(call: Call, starts: Sequence[Tensor], leaves: Sequence[Tensor]) -> tuple[Callable[[], None], list[Tensor]]:
+    """The call of the generated code alone, any number of times, and the tensors that it writes."""
     kernel, dtype = KERNELS[call.kernel], starts[0].dtype
     rows = [torch.empty(call.rows, *call.shape, dtype=dtype) for _ in call.kept]
     end = [torch.empty(call.shape, dtype=dtype) for _ in starts]
@@ -76,8 +84,7 @@ def forward(call: Call, starts: Sequence[Tensor], leaves: Sequence[Tensor]) -> l
     native.point(x0=[start.contiguous() for start in starts], out=out, end=end, broken=broken)
     if call.adjoint:
         native.point(path=path)
-    native.call(kernel.library(dtype).forward)
-    return [*rows, *end, broken, path]
+    return partial(native.call, kernel.library(dtype).forward), [*rows, *end, broken, path]
 
 
 def adjoint(call: Call, leaves: Sequence[Tensor], path: Tensor, given: Sequence[Tensor | None]) -> list[Tensor]:
@@ -99,8 +106,8 @@ def adjoint(call: Call, leaves: Sequence[Tensor], path: Tensor, given: Sequence[
     native.call(kernel.library(dtype, call.wanted).adjoint)
     totals = sums.flatten(1).sum(1).to(dtype)
     _refuse_nonfinite(call, kernel, int(lost), totals)
-    both = zip(call.wanted, sums, totals.unbind(), strict=False)
-    found = [summed(call, leaves[i], lanes, total) for i, lanes, total in both]
+    each_total = [total.clone() for total in totals.unbind()]  # what shares memory would be changed together
+    found = [summed(call, leaves[i], sums[k], each_total[k]) for k, i in enumerate(call.wanted[:constants])]
     found += [summed_steps(call, leaves[i], steps) for i, steps in zip(call.wanted[constants:], each, strict=True)]
     return [*starts, *found]
 
@@ -118,7 +125,7 @@ def _refuse_nonfinite(call: Call, kernel: Kernel, lost: int, totals: Tensor) -> 
 def summed(call: Call, leaf: Tensor, gradient: Tensor, total: Tensor) -> Tensor:
     """The gradient of a leaf in its own shape, from that of every lane and their total."""
     if leaf.numel() == 1:
-        return total.to(leaf.dtype, copy=True).reshape(leaf.shape)
+        return total.to(leaf.dtype).reshape(leaf.shape)
     shape = (1,) * (len(call.shape) - leaf.ndim) + tuple(leaf.shape)
     return gradient.sum_to_size(shape).reshape(leaf.shape).to(leaf.dtype)
 
