@@ -14,6 +14,14 @@ os.environ.setdefault("TORCHMASS_CACHE", str(Path(__file__).parents[1] / ".pytes
 MODELS = [info.cls for info in tm.list_models()]
 
 
+FAST = {tm.LorenzStep: 0.1}  # the step that a model takes, by that of the others
+
+
+def step_of(cls: type[tm.NeuralMass], usual: float) -> float:
+    """A step in ms at which the model is stable, where `usual` is one for most."""
+    return usual * FAST.get(cls, 1.0)
+
+
 @pytest.fixture(autouse=True)
 def float64_and_seed():
     before = torch.get_default_dtype()

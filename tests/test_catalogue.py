@@ -3,13 +3,23 @@
 import torchmass as tm
 
 TABLE = """\
-name                   category          #states  use_case
-HopfStep               phenomenological  2        Oscillation onset, rhythm generation
-FitzHughNagumoStep     phenomenological  2        Excitability, spike generation
-LinearStep             phenomenological  1        Baseline node, coupling sanity checks
-WilsonCowanStep        physiological     2        E-I population firing-rate dynamics
-JansenRitStep          physiological     6        EEG generation, alpha rhythms
-MontbrioPazoRoxinStep  physiological     2        Exact QIF mean-field (theta neurons)"""
+name                     category          #states  use_case
+HopfStep                 phenomenological  2        Oscillation onset, rhythm generation
+VanDerPolStep            phenomenological  2        Nonlinear relaxation oscillations
+StuartLandauStep         phenomenological  2        Amplitude-controlled oscillations
+FitzHughNagumoStep       phenomenological  2        Excitability, spike generation
+ThresholdLinearStep      phenomenological  2        Fast linear E-I responses
+Generic2dOscillatorStep  phenomenological  2        Flexible planar dynamics (TVB)
+LorenzStep               phenomenological  3        Chaos, coupling test fixture
+LinearStep               phenomenological  1        Baseline node, coupling sanity checks
+WilsonCowanStep          physiological     2        E-I population firing-rate dynamics
+JansenRitStep            physiological     6        EEG generation, alpha rhythms
+WongWangStep             physiological     2        Decision making (perceptual choice)
+WongWangExcInhStep       physiological     2        Resting-state BOLD/FC, E-I balance
+MontbrioPazoRoxinStep    physiological     2        Exact QIF mean-field (theta neurons)
+CoombesByrneStep         physiological     2        Next-gen mean-field, conductance synapses
+LarterBreakspearStep     physiological     3        Conductance-based limit cycles / chaos
+EpileptorStep            physiological     6        Seizure onset/offset, epilepsy"""
 
 
 def test_the_table_is_as_published():
@@ -24,8 +34,5 @@ def test_the_records_are_derived_from_the_classes():
 
 
 def test_a_category_filters():
-    assert [info.name for info in tm.list_models("physiological")] == [
-        "WilsonCowanStep",
-        "JansenRitStep",
-        "MontbrioPazoRoxinStep",
-    ]
+    physiological = [line.split()[0] for line in TABLE.splitlines() if " physiological " in line]
+    assert [info.name for info in tm.list_models("physiological")] == physiological

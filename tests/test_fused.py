@@ -3,7 +3,7 @@
 import pytest
 import torch
 from agreement import EXACT, SINGLE, assert_equal, node_of, outcome
-from conftest import MODELS
+from conftest import MODELS, step_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -59,7 +59,8 @@ def test_fused_equals_eager_in_any_shape(case):
 @pytest.mark.parametrize("cls", MODELS, ids=lambda cls: cls.__name__)
 def test_fused_equals_eager_in_float32_over_1000_steps(cls):
     torch.set_default_dtype(torch.float32)
-    runs = [tm.Simulator(cls(7), dt=0.05, backend=backend).run(50.0, inputs=0.1) for backend in ("fused", "eager")]
+    dt = step_of(cls, 0.05)
+    runs = [tm.Simulator(cls(7), dt, backend=backend).run(1000 * dt, inputs=0.1) for backend in ("fused", "eager")]
     assert_equal(*({name: run[name] for name in cls.state_declarations} for run in runs), SINGLE)
 
 

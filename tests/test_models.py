@@ -6,7 +6,7 @@ import pickle
 
 import pytest
 import torch
-from conftest import MODELS, random_inputs, random_state
+from conftest import MODELS, random_inputs, random_state, step_of
 from torch.fx.experimental.proxy_tensor import make_fx
 
 import torchmass as tm
@@ -28,6 +28,13 @@ EMITTED = {
     "sin",
     "cos",
     "where",
+    "lt",
+    "abs",
+    "clamp",
+    "reciprocal",
+    "ones_like",
+    "zeros_like",
+    "scalar_tensor",
 }
 
 
@@ -131,7 +138,8 @@ def test_starts_off_the_fixed_point(cls):
 
 def test_follows_to_and_state_dict_dtype(cls):
     node = cls(in_size=2).float()
-    result = tm.Simulator(node, dt=0.1).run(1.0)
+    dt = step_of(cls, 0.1)
+    result = tm.Simulator(node, dt=dt).run(10 * dt)
     assert all(result[name].dtype == torch.float32 for name in node.states)
 
 

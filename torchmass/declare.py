@@ -8,7 +8,12 @@ from torch import Tensor
 
 from torchmass.bounds import REAL, Bounds
 
-UNITS = frozenset({"", "ms", "1/ms", "rad/ms", "Hz", "mV", "mV/s", "1/mV", "nA", "per √ms"})
+UNITS = frozenset(
+    {
+        *("", "ms", "s", "1/ms", "1/ms²", "rad/ms", "Hz", "1/(ms Hz)", "per √ms"),
+        *("mV", "mV/s", "1/mV", "nA", "pA", "Hz/nA", "nA/Hz", "Hz/pA"),
+    }
+)
 
 
 class Declaration:

@@ -4,14 +4,14 @@ import inspect
 from collections import namedtuple
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from torch import Tensor, nn
 from torch.distributions import Distribution, Normal
 
 from torchmass.declare import Input, Param, State, declared, table
 from torchmass.dynamics import Drive, Dynamics, OUDrive, WhiteDrive
-from torchmass.naming import refuse
+from torchmass.naming import lookup, refuse
 from torchmass.noise import Noise, OUProcess, WhiteNoise
 from torchmass.parametrised import Parametrised
 from torchmass.system import System
@@ -38,6 +38,7 @@ class NeuralMass(Parametrised, System):
     __signature__: ClassVar[inspect.Signature]
     state_declarations: ClassVar[Mapping[str, State]] = MappingProxyType({})
     input_declarations: ClassVar[Mapping[str, Input]] = MappingProxyType({})
+    presets: ClassVar[Mapping[str, Mapping[str, float]]] = MappingProxyType({})  # values of published regimes, by name
 
     @staticmethod
     def derivative(s: Any, u: Any, p: Any) -> tuple[Tensor, ...]:
@@ -68,6 +69,14 @@ class NeuralMass(Parametrised, System):
         self.noise = nn.ModuleDict()
         for name, process in noise.items():
             self._attach(name.removeprefix("noise_"), process)
+
+    @classmethod
+    def preset(cls, name: str, in_size: int = 1, **values: Any) -> Self:
+        """A node in one of the published regimes in `presets`; `values` go before its own.
+
+        Raises `UnknownNameError`, a `ValueError`, for a name that is none of them.
+        """
+        return cls(in_size, **{**lookup(cls.__name__, "preset", name, cls.presets), **values})
 
     def _attach(self, driven: str, process: Any) -> None:
         sources = [*self.state_declarations, *self.input_declarations]
