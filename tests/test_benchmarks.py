@@ -15,9 +15,9 @@ RIVALS = {"JAX scan": "jax", "brainmass Simulator": "brainmass", "brainmass for_
 pytestmark = pytest.mark.slow
 
 
-def run_quickly(name, path):
+def run_quickly(name, path, *options):
     """What the script prints, and what it writes to `path`."""
-    command = [sys.executable, str(BENCHMARKS / f"{name}.py"), "--quick", "--json", str(path)]
+    command = [sys.executable, str(BENCHMARKS / f"{name}.py"), "--quick", "--json", str(path), *options]
     run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
     assert run.returncode == 0, run.stderr
     return run.stdout, json.loads(path.read_text())
@@ -137,3 +137,11 @@ def test_memory_is_measured(tmp_path):
         assert "no checkpoint" in run.get("status", "") or run["above"] < 100
     assert written["runs"]["hopf"]["seconds"] > 0
     assert "| forward, 1,000 samples" in printed
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++")
+def test_the_speed_of_a_model_is_printed(tmp_path):
+    printed, written = run_quickly("zoo", tmp_path / "zoo.json", "--only", "WongWang")
+    assert list(written["millions"]) == ["WongWangStep", "WongWangExcInhStep"]
+    for name, speeds in written["millions"].items():
+        assert f"| {name} | {speeds['forward']:.0f} | {speeds['gradient']:.0f} |" in printed

@@ -1,0 +1,83 @@
+"""How many steps of a node does each model make in a second, forward and with the gradient of all its parameters?"""
+
+import argparse
+import statistics
+from collections.abc import Callable
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import machine
+
+NODES, STEPS, REPETITIONS = 80, 10_000, 9
+DT = {"LorenzStep": 0.01}  # of the others 0.1
+
+
+def measure(cls: Any, steps: int, repetitions: int) -> dict[str, float]:
+    """Millions of steps of a node in a second, Heun in float32: medians of whole calls, as a user makes them."""
+    import torch
+
+    import torchmass as tm
+
+    dt = DT.get(cls.__name__, 0.1)
+    fixed, freed = cls(NODES), cls(NODES)
+    freed.free(*(name for name in cls.P._fields if bool(freed.declarations[name].bounds.inside(freed.value(name)))))
+    quiet, learning = (tm.Simulator(node, dt, backend="fused") for node in (fixed, freed))
+    parameters = list(freed.parameters())
+
+    def forward() -> Any:
+        return quiet.run(steps * dt, monitors=["output"])["output"]
+
+    def gradient() -> Any:
+        series = learning.run(steps * dt, monitors=["output"])["output"]
+        loss = torch.linalg.vector_norm(series).square() / series.numel()
+        return torch.autograd.grad(loss, parameters)
+
+    work = {"forward": forward, "gradient": gradient}
+    return {name: NODES * steps / _median(call, repetitions) / 1e6 for name, call in work.items()}
+
+
+def _median(call: Callable[[], Any], repetitions: int) -> float:
+    """Seconds of a call, after one that builds the kernels."""
+    call()
+    times = []
+    for _ in range(repetitions):
+        start = perf_counter()
+        call()
+        times.append(perf_counter() - start)
+    return statistics.median(times)
+
+
+def arguments() -> argparse.Namespace:
+    """What the command line says."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--threads", type=int, default=2, help="threads and cores")
+    parser.add_argument("--quick", action="store_true", help="100 times fewer steps, once each")
+    parser.add_argument("--only", default="", help="only the models whose name contains this")
+    results = Path(__file__).parent / "results"
+    parser.add_argument("--json", type=Path, default=results / "zoo.json", help="where the numbers are written")
+    return parser.parse_args()
+
+
+def main(options: argparse.Namespace) -> None:
+    """Measure every model of the catalogue, print markdown, write JSON."""
+    import torch
+    from report import markdown
+
+    import torchmass as tm
+
+    torch.set_num_threads(options.threads)
+    described = machine.describe(options.threads)
+    effort = (STEPS // 100, 1) if options.quick else (STEPS, REPETITIONS)
+    chosen = [info for info in tm.list_models() if options.only in info.name]
+    found = {info.name: measure(info.cls, *effort) for info in chosen}
+    rows = [[name, *(f"{speeds[kind]:.0f}" for kind in ("forward", "gradient"))] for name, speeds in found.items()]
+    title = f"{NODES} nodes, {effort[0]:,} steps, Heun, float32; millions of steps of a node in a second"
+    print(f"{machine.sentence(described)}\n\n{title}:\n\n{markdown(['model', 'forward', 'with gradient'], rows)}")
+    machine.write(options.json, {"machine": described, "nodes": NODES, "steps": effort[0], "millions": found})
+
+
+if __name__ == "__main__":
+    chosen = arguments()
+    machine.pin(chosen.threads)
+    main(chosen)
