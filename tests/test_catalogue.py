@@ -3,23 +3,31 @@
 import torchmass as tm
 
 TABLE = """\
-name                     category          #states  use_case
-HopfStep                 phenomenological  2        Oscillation onset, rhythm generation
-VanDerPolStep            phenomenological  2        Nonlinear relaxation oscillations
-StuartLandauStep         phenomenological  2        Amplitude-controlled oscillations
-FitzHughNagumoStep       phenomenological  2        Excitability, spike generation
-ThresholdLinearStep      phenomenological  2        Fast linear E-I responses
-Generic2dOscillatorStep  phenomenological  2        Flexible planar dynamics (TVB)
-LorenzStep               phenomenological  3        Chaos, coupling test fixture
-LinearStep               phenomenological  1        Baseline node, coupling sanity checks
-WilsonCowanStep          physiological     2        E-I population firing-rate dynamics
-JansenRitStep            physiological     6        EEG generation, alpha rhythms
-WongWangStep             physiological     2        Decision making (perceptual choice)
-WongWangExcInhStep       physiological     2        Resting-state BOLD/FC, E-I balance
-MontbrioPazoRoxinStep    physiological     2        Exact QIF mean-field (theta neurons)
-CoombesByrneStep         physiological     2        Next-gen mean-field, conductance synapses
-LarterBreakspearStep     physiological     3        Conductance-based limit cycles / chaos
-EpileptorStep            physiological     6        Seizure onset/offset, epilepsy"""
+name                            category          #states  use_case
+HopfStep                        phenomenological  2        Oscillation onset, rhythm generation
+VanDerPolStep                   phenomenological  2        Nonlinear relaxation oscillations
+StuartLandauStep                phenomenological  2        Amplitude-controlled oscillations
+FitzHughNagumoStep              phenomenological  2        Excitability, spike generation
+ThresholdLinearStep             phenomenological  2        Fast linear E-I responses
+Generic2dOscillatorStep         phenomenological  2        Flexible planar dynamics (TVB)
+LorenzStep                      phenomenological  3        Chaos, coupling test fixture
+LinearStep                      phenomenological  1        Baseline node, coupling sanity checks
+WilsonCowanStep                 physiological     2        E-I population firing-rate dynamics
+JansenRitStep                   physiological     6        EEG generation, alpha rhythms
+WongWangStep                    physiological     2        Decision making (perceptual choice)
+WongWangExcInhStep              physiological     2        Resting-state BOLD/FC, E-I balance
+MontbrioPazoRoxinStep           physiological     2        Exact QIF mean-field (theta neurons)
+CoombesByrneStep                physiological     2        Next-gen mean-field, conductance synapses
+LarterBreakspearStep            physiological     3        Conductance-based limit cycles / chaos
+EpileptorStep                   physiological     6        Seizure onset/offset, epilepsy
+WilsonCowanNoSaturationStep     physiological     2        E-I rates without refractoriness           more
+WilsonCowanSymmetricStep        physiological     2        E-I rates, one response for both           more
+WilsonCowanSimplifiedStep       physiological     2        E-I rates with two weights                 more
+WilsonCowanLinearStep           physiological     2        E-I rates with linear responses            more
+WilsonCowanDivisiveStep         physiological     2        E-I rates with divisive inhibition         more
+WilsonCowanDivisiveInputStep    physiological     2        E-I rates with divided excitation          more
+WilsonCowanAdaptiveStep         physiological     4        E-I rates with adaptation                  more
+WilsonCowanThreePopulationStep  physiological     3        E-I rates with a modulating population     more"""
 
 
 def test_the_table_is_as_published():

@@ -11,7 +11,15 @@ import torchmass as tm
 
 ARRAYS = np.load(Path(__file__).parent / "reference" / "rhs.npz")
 PER_SECOND = {tm.JansenRitStep, tm.ThresholdLinearStep}
-VALUES = {tm.MontbrioPazoRoxinStep: {"tau": 1.0}, tm.EpileptorStep: {"Kvf": 0.0, "Kf": 0.0}}
+HALVES, WHOLE = {"wEI": 6.5, "wIE": 2.0}, {"wEI": 13.0, "wIE": 4.0}  # which the reference exchanges in some variants
+VALUES = {
+    tm.MontbrioPazoRoxinStep: {"tau": 1.0},
+    tm.EpileptorStep: {"Kvf": 0.0, "Kf": 0.0},
+    tm.WilsonCowanDivisiveStep: HALVES,
+    tm.WilsonCowanDivisiveInputStep: HALVES,
+    tm.WilsonCowanAdaptiveStep: WHOLE,
+    tm.WilsonCowanThreePopulationStep: WHOLE,
+}
 ADDED = {  # inputs of the reference that are added to the derivative of a state, by place, and that we do not have
     tm.MontbrioPazoRoxinStep: {0: 0},
     tm.Generic2dOscillatorStep: {1: 0, 2: 1},

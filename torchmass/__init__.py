@@ -32,7 +32,15 @@ from torchmass.models import MontbrioPazoRoxinStep as MontbrioPazoRoxinStep
 from torchmass.models import StuartLandauStep as StuartLandauStep
 from torchmass.models import ThresholdLinearStep as ThresholdLinearStep
 from torchmass.models import VanDerPolStep as VanDerPolStep
+from torchmass.models import WilsonCowanAdaptiveStep as WilsonCowanAdaptiveStep
+from torchmass.models import WilsonCowanDivisiveInputStep as WilsonCowanDivisiveInputStep
+from torchmass.models import WilsonCowanDivisiveStep as WilsonCowanDivisiveStep
+from torchmass.models import WilsonCowanLinearStep as WilsonCowanLinearStep
+from torchmass.models import WilsonCowanNoSaturationStep as WilsonCowanNoSaturationStep
+from torchmass.models import WilsonCowanSimplifiedStep as WilsonCowanSimplifiedStep
 from torchmass.models import WilsonCowanStep as WilsonCowanStep
+from torchmass.models import WilsonCowanSymmetricStep as WilsonCowanSymmetricStep
+from torchmass.models import WilsonCowanThreePopulationStep as WilsonCowanThreePopulationStep
 from torchmass.models import WongWangExcInhStep as WongWangExcInhStep
 from torchmass.models import WongWangStep as WongWangStep
 from torchmass.naming import UnknownNameError as UnknownNameError

@@ -9,13 +9,14 @@ from torchmass.model import NeuralMass
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """A model of the catalogue: name, category, number of states, use case and class."""
+    """A model of the catalogue; `more` says that it is a variant."""
 
     name: str
     category: str
     n_state_vars: int
     use_case: str
     cls: type[NeuralMass]
+    more: bool
 
 
 class Catalogue:
@@ -27,7 +28,7 @@ class Catalogue:
     def __call__(self, category: str | None = None) -> list[ModelInfo]:
         """The records of all models, or of one category, in the order of the catalogue."""
         infos = [
-            ModelInfo(cls.__name__, cls.category, len(cls.state_declarations), cls.use_case, cls)
+            ModelInfo(cls.__name__, cls.category, len(cls.state_declarations), cls.use_case, cls, cls.more)
             for cls in self._classes
         ]
         categories = sorted({info.category for info in infos})
@@ -36,9 +37,9 @@ class Catalogue:
         return [info for info in infos if category in (None, info.category)]
 
     def to_table(self) -> str:
-        """Name, category, number of states and use case of every model, one line each."""
-        rows = [("name", "category", "#states", "use_case")]
-        rows += [(i.name, i.category, str(i.n_state_vars), i.use_case) for i in self()]
+        """Name, category, number of states and use case of every model, one line each; variants, last, say "more"."""
+        rows = [("name", "category", "#states", "use_case", "")]
+        rows += [(i.name, i.category, str(i.n_state_vars), i.use_case, "more" if i.more else "") for i in self()]
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         return "\n".join(
             "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows

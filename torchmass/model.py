@@ -33,6 +33,7 @@ class NeuralMass(Parametrised, System):
 
     category: ClassVar[str]
     use_case: ClassVar[str]
+    more: ClassVar[bool] = False  # a variant, which the catalogue lists after the models
     S: ClassVar[Any]  # named tuples of states, inputs and parameters
     U: ClassVar[Any]
     __signature__: ClassVar[inspect.Signature]

@@ -16,3 +16,15 @@ from torchmass.models.montbrio_pazo_roxin import MontbrioPazoRoxinStep as Montbr
 from torchmass.models.coombes_byrne import CoombesByrneStep as CoombesByrneStep
 from torchmass.models.larter_breakspear import LarterBreakspearStep as LarterBreakspearStep
 from torchmass.models.epileptor import EpileptorStep as EpileptorStep
+from torchmass.models.wilson_cowan import (
+    WilsonCowanNoSaturationStep as WilsonCowanNoSaturationStep,
+    WilsonCowanSymmetricStep as WilsonCowanSymmetricStep,
+    WilsonCowanSimplifiedStep as WilsonCowanSimplifiedStep,
+    WilsonCowanLinearStep as WilsonCowanLinearStep,
+)
+from torchmass.models.wilson_cowan_extended import (
+    WilsonCowanDivisiveStep as WilsonCowanDivisiveStep,
+    WilsonCowanDivisiveInputStep as WilsonCowanDivisiveInputStep,
+    WilsonCowanAdaptiveStep as WilsonCowanAdaptiveStep,
+    WilsonCowanThreePopulationStep as WilsonCowanThreePopulationStep,
+)

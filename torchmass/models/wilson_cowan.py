@@ -1,4 +1,7 @@
-"""The Wilson–Cowan model of an excitatory and an inhibitory population."""
+"""The Wilson–Cowan model of an excitatory and an inhibitory population, and its family.
+
+In all of them `wXY` is the weight to X from Y, as in a matrix, and F is the sigmoid response of the 1972 paper.
+"""
 
 from typing import Any
 
@@ -10,7 +13,48 @@ from torchmass.declare import Input, Param, State
 from torchmass.model import NeuralMass
 
 
-class WilsonCowanStep(NeuralMass):
+def response(z: Tensor, a: Tensor, theta: Tensor) -> Tensor:
+    """The sigmoid response of the 1972 paper, which is 0 without input."""
+    return torch.sigmoid(a * (z - theta)) - torch.sigmoid(-a * theta)
+
+
+class Rates(NeuralMass):
+    """What every member of the family has: two active fractions, each with a time constant and an input."""
+
+    category = "physiological"
+
+    rE = State(0.1, "", "Active fraction of the excitatory population.", range=(0, 0.5))
+    rI = State(0.05, "", "Active fraction of the inhibitory population.", range=(0, 0.5))
+    tau_E = Param(1.0, "ms", "Excitatory time constant.", bounds=POSITIVE)
+    tau_I = Param(1.0, "ms", "Inhibitory time constant.", bounds=POSITIVE)
+    rE_inp = Input("", "Input to the excitatory population.", port=True)
+    rI_inp = Input("", "Input to the inhibitory population.")
+
+
+class Responses(Rates):
+    """Those with sigmoid responses."""
+
+    a_E = Param(1.2, "", "Excitatory gain.")
+    theta_E = Param(2.8, "", "Excitatory threshold.")
+    a_I = Param(1.0, "", "Inhibitory gain.")
+    theta_I = Param(4.0, "", "Inhibitory threshold.")
+
+    @staticmethod
+    def fired(p: Any, to_E: Tensor, to_I: Tensor) -> tuple[Tensor, Tensor]:
+        """What the populations answer to what arrives."""
+        return response(to_E, p.a_E, p.theta_E), response(to_I, p.a_I, p.theta_I)
+
+
+class Weighted(Responses):
+    """Those whose weights are those of the 1972 paper."""
+
+    wEE = Param(12.0, "", "Weight to E from E.")
+    wEI = Param(4.0, "", "Weight to E from I.")
+    wIE = Param(13.0, "", "Weight to I from E.")
+    wII = Param(11.0, "", "Weight to I from I.")
+
+
+class WilsonCowanStep(Weighted):
     r"""Active fractions of an excitatory and an inhibitory population; `wXY` is the weight to X from Y.
 
     .. math::
@@ -22,34 +66,110 @@ class WilsonCowanStep(NeuralMass):
     Biophys. J. 12:1, doi:10.1016/S0006-3495(72)86068-5.
     """
 
-    category, use_case = "physiological", "E-I population firing-rate dynamics"
+    use_case = "E-I population firing-rate dynamics"
 
-    rE = State(0.1, "", "Active fraction of the excitatory population.", range=(0, 0.5))
-    rI = State(0.05, "", "Active fraction of the inhibitory population.", range=(0, 0.5))
-    tau_E = Param(1.0, "ms", "Excitatory time constant.", bounds=POSITIVE)
-    a_E = Param(1.2, "", "Excitatory gain.")
-    theta_E = Param(2.8, "", "Excitatory threshold.")
-    tau_I = Param(1.0, "ms", "Inhibitory time constant.", bounds=POSITIVE)
-    a_I = Param(1.0, "", "Inhibitory gain.")
-    theta_I = Param(4.0, "", "Inhibitory threshold.")
-    wEE = Param(12.0, "", "Weight to E from E.")
-    wEI = Param(4.0, "", "Weight to E from I.")
-    wIE = Param(13.0, "", "Weight to I from E.")
-    wII = Param(11.0, "", "Weight to I from I.")
     r = Param(1.0, "", "Refractory fraction.", bounds=NONNEGATIVE)
-    rE_inp = Input("", "Input to the excitatory population.", port=True)
-    rI_inp = Input("", "Input to the inhibitory population.")
 
     @staticmethod
     def derivative(s: Any, u: Any, p: Any) -> tuple[Tensor, ...]:
         rE, rI = s
-        F_E = response(p.wEE * rE - p.wEI * rI + u.rE_inp, p.a_E, p.theta_E)
-        F_I = response(p.wIE * rE - p.wII * rI + u.rI_inp, p.a_I, p.theta_I)
+        F_E, F_I = Responses.fired(p, p.wEE * rE - p.wEI * rI + u.rE_inp, p.wIE * rE - p.wII * rI + u.rI_inp)
         drE = (-rE + (1 - p.r * rE) * F_E) / p.tau_E
         drI = (-rI + (1 - p.r * rI) * F_I) / p.tau_I
         return drE, drI
 
 
-def response(z: Tensor, a: Tensor, theta: Tensor) -> Tensor:
-    """The sigmoid response of the 1972 paper, which is 0 without input."""
-    return torch.sigmoid(a * (z - theta)) - torch.sigmoid(-a * theta)
+class WilsonCowanNoSaturationStep(Weighted):
+    r"""Wilson–Cowan without the refractory factor: active fractions follow their responses.
+
+    .. math::
+        \tau_E\dot r_E = -r_E + F_E(w_{EE}r_E - w_{EI}r_I + I_E), \qquad
+        \tau_I\dot r_I = -r_I + F_I(w_{IE}r_E - w_{II}r_I + I_I)
+
+    Source: Wilson & Cowan 1972, Biophys. J. 12:1, doi:10.1016/S0006-3495(72)86068-5, with r = 0.
+    """
+
+    use_case, more = "E-I rates without refractoriness", True
+
+    @staticmethod
+    def derivative(s: Any, u: Any, p: Any) -> tuple[Tensor, ...]:
+        rE, rI = s
+        F_E, F_I = Responses.fired(p, p.wEE * rE - p.wEI * rI + u.rE_inp, p.wIE * rE - p.wII * rI + u.rI_inp)
+        return (-rE + F_E) / p.tau_E, (-rI + F_I) / p.tau_I
+
+
+class WilsonCowanLinearStep(Rates):
+    r"""Wilson–Cowan with threshold-linear responses, :math:`[z]_+ = \max(z, 0)`.
+
+    .. math::
+        \tau_E\dot r_E &= -r_E + (1 - r\,r_E)\,[w_{EE}r_E - w_{EI}r_I + I_E]_+ \\
+        \tau_I\dot r_I &= -r_I + (1 - r\,r_I)\,[w_{IE}r_E - w_{II}r_I + I_I]_+
+
+    Source: Wilson & Cowan 1972, Biophys. J. 12:1, doi:10.1016/S0006-3495(72)86068-5, with another response.
+    """
+
+    use_case, more = "E-I rates with linear responses", True
+
+    wEE = Param(0.8, "", "Weight to E from E.")
+    wEI = Param(0.3, "", "Weight to E from I.")
+    wIE = Param(1.0, "", "Weight to I from E.")
+    wII = Param(0.85, "", "Weight to I from I.")
+    r = Param(1.0, "", "Refractory fraction.", bounds=NONNEGATIVE)
+
+    @staticmethod
+    def derivative(s: Any, u: Any, p: Any) -> tuple[Tensor, ...]:
+        rE, rI = s
+        F_E = torch.clamp(p.wEE * rE - p.wEI * rI + u.rE_inp, min=0)
+        F_I = torch.clamp(p.wIE * rE - p.wII * rI + u.rI_inp, min=0)
+        return (-rE + (1 - p.r * rE) * F_E) / p.tau_E, (-rI + (1 - p.r * rI) * F_I) / p.tau_I
+
+
+class WilsonCowanSymmetricStep(NeuralMass):
+    r"""Wilson–Cowan whose populations have the same time constant and the same response.
+
+    .. math::
+        \tau\dot r_E &= -r_E + (1 - r\,r_E)\,F(w_{EE}r_E - w_{EI}r_I + I_E) \\
+        \tau\dot r_I &= -r_I + (1 - r\,r_I)\,F(w_{IE}r_E - w_{II}r_I + I_I)
+
+    Source: Wilson & Cowan 1972, Biophys. J. 12:1, doi:10.1016/S0006-3495(72)86068-5.
+    """
+
+    category, use_case, more = "physiological", "E-I rates, one response for both", True
+
+    rE, rI, rE_inp, rI_inp = Rates.rE, Rates.rI, Rates.rE_inp, Rates.rI_inp
+    tau = Param(1.0, "ms", "Time constant.", bounds=POSITIVE)
+    a = Param(1.1, "", "Gain.")
+    theta = Param(3.4, "", "Threshold.")
+    wEE, wEI, wIE, wII = Weighted.wEE, Weighted.wEI, Weighted.wIE, Weighted.wII
+    r = Param(1.0, "", "Refractory fraction.", bounds=NONNEGATIVE)
+
+    @staticmethod
+    def derivative(s: Any, u: Any, p: Any) -> tuple[Tensor, ...]:
+        rE, rI = s
+        F_E = response(p.wEE * rE - p.wEI * rI + u.rE_inp, p.a, p.theta)
+        F_I = response(p.wIE * rE - p.wII * rI + u.rI_inp, p.a, p.theta)
+        return (-rE + (1 - p.r * rE) * F_E) / p.tau, (-rI + (1 - p.r * rI) * F_I) / p.tau
+
+
+class WilsonCowanSimplifiedStep(Responses):
+    r"""Wilson–Cowan whose populations receive the same excitation and the same inhibition.
+
+    .. math::
+        \tau_E\dot r_E &= -r_E + (1 - r\,r_E)\,F_E(w_{exc}r_E - w_{inh}r_I + I_E) \\
+        \tau_I\dot r_I &= -r_I + (1 - r\,r_I)\,F_I(w_{exc}r_E - w_{inh}r_I + I_I)
+
+    Source: Wilson & Cowan 1972, Biophys. J. 12:1, doi:10.1016/S0006-3495(72)86068-5.
+    """
+
+    use_case, more = "E-I rates with two weights", True
+
+    w_exc = Param(8.0, "", "Weight from E, to both.")
+    w_inh = Param(12.0, "", "Weight from I, to both.")
+    r = Param(1.0, "", "Refractory fraction.", bounds=NONNEGATIVE)
+
+    @staticmethod
+    def derivative(s: Any, u: Any, p: Any) -> tuple[Tensor, ...]:
+        rE, rI = s
+        recurrent = p.w_exc * rE - p.w_inh * rI
+        F_E, F_I = Responses.fired(p, recurrent + u.rE_inp, recurrent + u.rI_inp)
+        return (-rE + (1 - p.r * rE) * F_E) / p.tau_E, (-rI + (1 - p.r * rI) * F_I) / p.tau_I
