@@ -14,6 +14,7 @@ from torchmass.kernels.step_code import StepCode
 from torchmass.kernels.step_graph import HELD, StepKind, trace_step
 
 PYTHON = {"add": torch.add, "sub": torch.sub, "mul": torch.mul, "div": torch.div, "neg": torch.neg, "pow": torch.pow}
+PYTHON |= {"and": torch.logical_and, "or": torch.logical_or, "not": torch.logical_not}
 PYTHON["sigmoid2"] = lambda n, y: torch.sigmoid(-math.log(2) * (n + y))
 
 
