@@ -3,10 +3,10 @@
 import argparse
 import statistics
 from collections.abc import Callable
-from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+import fresh
 import machine
 
 NODES, STEPS, REPETITIONS = 80, 10_000, 9
@@ -48,17 +48,6 @@ def _median(call: Callable[[], Any], repetitions: int) -> float:
     return statistics.median(times)
 
 
-def arguments() -> argparse.Namespace:
-    """What the command line says."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--threads", type=int, default=2, help="threads and cores")
-    parser.add_argument("--quick", action="store_true", help="100 times fewer steps, once each")
-    parser.add_argument("--only", default="", help="only the models whose name contains this")
-    results = Path(__file__).parent / "results"
-    parser.add_argument("--json", type=Path, default=results / "zoo.json", help="where the numbers are written")
-    return parser.parse_args()
-
-
 def main(options: argparse.Namespace) -> None:
     """Measure every model of the catalogue, print markdown, write JSON."""
     import torch
@@ -78,6 +67,8 @@ def main(options: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    chosen = arguments()
+    parser = fresh.arguments(__file__, __doc__)
+    parser.add_argument("--only", default="", help="only the models whose name contains this")
+    chosen = parser.parse_args()
     machine.pin(chosen.threads)
     main(chosen)

@@ -1,6 +1,7 @@
 """What the tests of the backends share: a node with all that can be free, all that a run gives, and what "equal" is."""
 
 import torch
+from conftest import freeable
 
 import torchmass as tm
 
@@ -31,7 +32,7 @@ def node_of(cls, n, batch=None, noise="none", **values):
         first = cls.P._fields[0]
         values[first] = cls.declarations[first].default * (1 + 0.01 * torch.arange(float(batch))[:, None])
     node = cls(n, **processes, **values)
-    node.free(*(name for name in cls.P._fields if bool(node.declarations[name].bounds.inside(node.value(name)).all())))
+    node.free(*freeable(node))
     for process in node.noise.values():
         process.free(*process.declarations)
     return node

@@ -31,6 +31,11 @@ def float64_and_seed():
     torch.set_default_dtype(before)
 
 
+def freeable(node: tm.NeuralMass) -> list[str]:
+    """The parameters whose values lie within their bounds, not on one."""
+    return [name for name in node.P._fields if bool(node.declarations[name].bounds.inside(node.value(name)).all())]
+
+
 def random_state(cls: type[tm.NeuralMass], *shape: int) -> dict[str, torch.Tensor]:
     """A state drawn uniformly from the declared ranges."""
     ranges = {name: state.range for name, state in cls.state_declarations.items()}

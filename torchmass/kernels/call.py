@@ -106,8 +106,8 @@ def adjoint(call: Call, leaves: Sequence[Tensor], path: Tensor, given: Sequence[
     native.call(kernel.library(dtype, call.wanted).adjoint)
     totals = sums.flatten(1).sum(1).to(dtype)
     _refuse_nonfinite(call, kernel, int(lost), totals)
-    each_total = [total.clone() for total in totals.unbind()]  # what shares memory would be changed together
-    found = [summed(call, leaves[i], sums[k], each_total[k]) for k, i in enumerate(call.wanted[:constants])]
+    by_lane = zip(call.wanted, sums, totals.unbind(), strict=False)  # those that change in time are left over
+    found = [summed(call, leaves[i], gradient, total) for i, gradient, total in by_lane]
     found += [summed_steps(call, leaves[i], steps) for i, steps in zip(call.wanted[constants:], each, strict=True)]
     return [*starts, *found]
 
@@ -125,7 +125,7 @@ def _refuse_nonfinite(call: Call, kernel: Kernel, lost: int, totals: Tensor) -> 
 def summed(call: Call, leaf: Tensor, gradient: Tensor, total: Tensor) -> Tensor:
     """The gradient of a leaf in its own shape, from that of every lane and their total."""
     if leaf.numel() == 1:
-        return total.to(leaf.dtype).reshape(leaf.shape)
+        return total.to(leaf.dtype, copy=True).reshape(leaf.shape)
     shape = (1,) * (len(call.shape) - leaf.ndim) + tuple(leaf.shape)
     return gradient.sum_to_size(shape).reshape(leaf.shape).to(leaf.dtype)
 

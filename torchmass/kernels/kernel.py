@@ -26,6 +26,9 @@ class Kernel:
         self.step = step
         self._codes: dict[tuple[int, ...] | None, StepCode] = {}
         self._libraries: dict[tuple[torch.dtype, tuple[int, ...] | None], ctypes.CDLL] = {}
+        self._forward: dict[
+            torch.dtype, tuple[str, tuple[str, ...]]
+        ] = {}  # sources, of which short runs ask every time
 
     @cached_property
     def name(self) -> str:
@@ -55,7 +58,11 @@ class Kernel:
 
     def is_built(self, dtype: torch.dtype) -> bool:
         """Whether the forward loop can be had without compiling."""
-        return (dtype, None) in self._libraries or build.is_built(*self._source(dtype, None))
+        if (dtype, None) in self._libraries:
+            return True
+        if dtype not in self._forward:
+            self._forward[dtype] = self._source(dtype, None)
+        return build.is_built(*self._forward[dtype])
 
 
 KERNELS: dict[str, Kernel] = {}  # by name

@@ -32,8 +32,3 @@ class Sums:
             for k, coefficient in how:
                 term = graph.apply("mul", coefficient, graph.input(f"sum_{place}"))
                 self.totals[k] = graph.apply("add", self.totals[k], term)
-
-    @property
-    def nodes(self) -> list[Node]:
-        """All atoms."""
-        return [atom for atoms in self.parts for atom, _ in atoms]

@@ -5,11 +5,11 @@ from typing import Any
 from torch import Tensor
 
 from torchmass.bounds import POSITIVE
-from torchmass.declare import Input, Param, State
-from torchmass.model import NeuralMass
+from torchmass.declare import Param
+from torchmass.models.stuart_landau import StuartLandauStep, spiral
 
 
-class HopfStep(NeuralMass):
+class HopfStep(StuartLandauStep):
     r"""Normal form of a supercritical Hopf bifurcation: at rest for a < 0, a limit cycle of radius √(a/β) for a > 0.
 
     .. math::
@@ -22,18 +22,8 @@ class HopfStep(NeuralMass):
 
     category, use_case = "phenomenological", "Oscillation onset, rhythm generation"
 
-    x = State(0.1, "", "First coordinate, the signal.", range=(-1, 1))
-    y = State(0.0, "", "Second coordinate, a quarter of a cycle behind.", range=(-1, 1))
-    a = Param(0.25, "1/ms", "Bifurcation parameter.")
-    w = Param(0.2, "rad/ms", "Angular frequency.")
     beta = Param(1.0, "1/ms", "Nonlinear damping.", bounds=POSITIVE)
-    x_inp = Input("1/ms", "Added to the derivative of x.", port=True)
-    y_inp = Input("1/ms", "Added to the derivative of y.")
 
     @staticmethod
     def derivative(s: Any, u: Any, p: Any) -> tuple[Tensor, ...]:
-        x, y = s
-        growth = p.a - p.beta * (x**2 + y**2)
-        dx = growth * x - p.w * y + u.x_inp
-        dy = growth * y + p.w * x + u.y_inp
-        return dx, dy
+        return spiral(s, u, p, p.a - p.beta * (s.x**2 + s.y**2))

@@ -8,6 +8,11 @@ from torchmass.declare import Input, Param, State
 from torchmass.model import NeuralMass
 
 
+def spiral(s: Any, u: Any, p: Any, growth: Tensor) -> tuple[Tensor, Tensor]:
+    """The derivatives of what turns at the frequency w and grows at a rate."""
+    return growth * s.x - p.w * s.y + u.x_inp, growth * s.y + p.w * s.x + u.y_inp
+
+
 class StuartLandauStep(NeuralMass):
     r"""A weakly nonlinear oscillator near its onset, :math:`\dot z = (a + i\omega)z - |z|^2 z + I`, z = x + iy.
 
@@ -31,8 +36,4 @@ class StuartLandauStep(NeuralMass):
 
     @staticmethod
     def derivative(s: Any, u: Any, p: Any) -> tuple[Tensor, ...]:
-        x, y = s
-        growth = p.a - (x**2 + y**2)
-        dx = growth * x - p.w * y + u.x_inp
-        dy = growth * y + p.w * x + u.y_inp
-        return dx, dy
+        return spiral(s, u, p, p.a - (s.x**2 + s.y**2))

@@ -18,6 +18,16 @@ def response(z: Tensor, a: Tensor, theta: Tensor) -> Tensor:
     return torch.sigmoid(a * (z - theta)) - torch.sigmoid(-a * theta)
 
 
+def arriving(s: Any, u: Any, p: Any) -> tuple[Tensor, Tensor]:
+    """What arrives at the two populations where inhibition is subtracted."""
+    return p.wEE * s.rE - p.wEI * s.rI + u.rE_inp, p.wIE * s.rE - p.wII * s.rI + u.rI_inp
+
+
+def refractory(rate: Tensor, fired: Tensor, r: Tensor, tau: Tensor) -> Tensor:
+    """The derivative of an active fraction, of which only what is not refractory can fire."""
+    return (-rate + (1 - r * rate) * fired) / tau
+
+
 class Rates(NeuralMass):
     """What every member of the family has: two active fractions, each with a time constant and an input."""
 
@@ -72,11 +82,8 @@ class WilsonCowanStep(Weighted):
 
     @staticmethod
     def derivative(s: Any, u: Any, p: Any) -> tuple[Tensor, ...]:
-        rE, rI = s
-        F_E, F_I = Responses.fired(p, p.wEE * rE - p.wEI * rI + u.rE_inp, p.wIE * rE - p.wII * rI + u.rI_inp)
-        drE = (-rE + (1 - p.r * rE) * F_E) / p.tau_E
-        drI = (-rI + (1 - p.r * rI) * F_I) / p.tau_I
-        return drE, drI
+        F_E, F_I = Responses.fired(p, *arriving(s, u, p))
+        return refractory(s.rE, F_E, p.r, p.tau_E), refractory(s.rI, F_I, p.r, p.tau_I)
 
 
 class WilsonCowanNoSaturationStep(Weighted):
@@ -93,9 +100,8 @@ class WilsonCowanNoSaturationStep(Weighted):
 
     @staticmethod
     def derivative(s: Any, u: Any, p: Any) -> tuple[Tensor, ...]:
-        rE, rI = s
-        F_E, F_I = Responses.fired(p, p.wEE * rE - p.wEI * rI + u.rE_inp, p.wIE * rE - p.wII * rI + u.rI_inp)
-        return (-rE + F_E) / p.tau_E, (-rI + F_I) / p.tau_I
+        F_E, F_I = Responses.fired(p, *arriving(s, u, p))
+        return (-s.rE + F_E) / p.tau_E, (-s.rI + F_I) / p.tau_I
 
 
 class WilsonCowanLinearStep(Rates):
@@ -118,10 +124,8 @@ class WilsonCowanLinearStep(Rates):
 
     @staticmethod
     def derivative(s: Any, u: Any, p: Any) -> tuple[Tensor, ...]:
-        rE, rI = s
-        F_E = torch.clamp(p.wEE * rE - p.wEI * rI + u.rE_inp, min=0)
-        F_I = torch.clamp(p.wIE * rE - p.wII * rI + u.rI_inp, min=0)
-        return (-rE + (1 - p.r * rE) * F_E) / p.tau_E, (-rI + (1 - p.r * rI) * F_I) / p.tau_I
+        F_E, F_I = (torch.clamp(z, min=0) for z in arriving(s, u, p))
+        return refractory(s.rE, F_E, p.r, p.tau_E), refractory(s.rI, F_I, p.r, p.tau_I)
 
 
 class WilsonCowanSymmetricStep(NeuralMass):
@@ -145,10 +149,8 @@ class WilsonCowanSymmetricStep(NeuralMass):
 
     @staticmethod
     def derivative(s: Any, u: Any, p: Any) -> tuple[Tensor, ...]:
-        rE, rI = s
-        F_E = response(p.wEE * rE - p.wEI * rI + u.rE_inp, p.a, p.theta)
-        F_I = response(p.wIE * rE - p.wII * rI + u.rI_inp, p.a, p.theta)
-        return (-rE + (1 - p.r * rE) * F_E) / p.tau, (-rI + (1 - p.r * rI) * F_I) / p.tau
+        F_E, F_I = (response(z, p.a, p.theta) for z in arriving(s, u, p))
+        return refractory(s.rE, F_E, p.r, p.tau), refractory(s.rI, F_I, p.r, p.tau)
 
 
 class WilsonCowanSimplifiedStep(Responses):
@@ -169,7 +171,6 @@ class WilsonCowanSimplifiedStep(Responses):
 
     @staticmethod
     def derivative(s: Any, u: Any, p: Any) -> tuple[Tensor, ...]:
-        rE, rI = s
-        recurrent = p.w_exc * rE - p.w_inh * rI
+        recurrent = p.w_exc * s.rE - p.w_inh * s.rI
         F_E, F_I = Responses.fired(p, recurrent + u.rE_inp, recurrent + u.rI_inp)
-        return (-rE + (1 - p.r * rE) * F_E) / p.tau_E, (-rI + (1 - p.r * rI) * F_I) / p.tau_I
+        return refractory(s.rE, F_E, p.r, p.tau_E), refractory(s.rI, F_I, p.r, p.tau_I)

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from torchmass.bounds import NONNEGATIVE, POSITIVE
 from torchmass.declare import Input, Param, State
-from torchmass.models.wilson_cowan import Responses, Weighted, WilsonCowanStep, response
+from torchmass.models.wilson_cowan import Responses, Weighted, WilsonCowanStep, refractory, response
 
 
 class WilsonCowanDivisiveStep(Weighted):
@@ -34,8 +34,8 @@ class WilsonCowanDivisiveStep(Weighted):
     def derivative(s: Any, u: Any, p: Any) -> tuple[Tensor, ...]:
         rE, rI = s
         F_E, F_I = Responses.fired(p, p.wEE * rE + u.rE_inp, p.wIE * rE + u.rI_inp)
-        drE = (-rE + (1 - p.r * rE) / (p.sigma_E + p.wEI * rI) * F_E) / p.tau_E
-        drI = (-rI + (1 - p.r * rI) / (p.sigma_I + p.wII * rI) * F_I) / p.tau_I
+        drE = refractory(rE, F_E / (p.sigma_E + p.wEI * rI), p.r, p.tau_E)
+        drI = refractory(rI, F_I / (p.sigma_I + p.wII * rI), p.r, p.tau_I)
         return drE, drI
 
 
@@ -57,7 +57,7 @@ class WilsonCowanDivisiveInputStep(WilsonCowanDivisiveStep):
         to_E = p.wEE * rE / (p.sigma_E + p.wEI * rI) + u.rE_inp
         to_I = p.wIE * rE / (p.sigma_I + p.wII * rI) + u.rI_inp
         F_E, F_I = Responses.fired(p, to_E, to_I)
-        return (-rE + (1 - p.r * rE) * F_E) / p.tau_E, (-rI + (1 - p.r * rI) * F_I) / p.tau_I
+        return refractory(rE, F_E, p.r, p.tau_E), refractory(rI, F_I, p.r, p.tau_I)
 
 
 class WilsonCowanAdaptiveStep(WilsonCowanStep):
@@ -89,7 +89,7 @@ class WilsonCowanAdaptiveStep(WilsonCowanStep):
     def derivative(s: Any, u: Any, p: Any) -> tuple[Tensor, ...]:
         rE, rI, aE, aI = s
         adapted = u._replace(rE_inp=u.rE_inp - aE, rI_inp=u.rI_inp - aI)
-        drE, drI = WilsonCowanStep.derivative((rE, rI), adapted, p)
+        drE, drI = WilsonCowanStep.derivative(s, adapted, p)
         return drE, drI, (-aE + p.b_E * rE) / p.tau_aE, (-aI + p.b_I * rI) / p.tau_aI
 
 
@@ -121,6 +121,6 @@ class WilsonCowanThreePopulationStep(WilsonCowanStep):
     def derivative(s: Any, u: Any, p: Any) -> tuple[Tensor, ...]:
         rE, rI, rM = s
         driven = u._replace(rE_inp=u.rE_inp + p.wEM * rM, rI_inp=u.rI_inp + p.wIM * rM)
-        drE, drI = WilsonCowanStep.derivative((rE, rI), driven, p)
+        drE, drI = WilsonCowanStep.derivative(s, driven, p)
         F_M = response(p.wME * rE - p.wMI * rI + p.wMM * rM + u.rM_inp, p.a_M, p.theta_M)
-        return drE, drI, (-rM + (1 - p.r * rM) * F_M) / p.tau_M
+        return drE, drI, refractory(rM, F_M, p.r, p.tau_M)

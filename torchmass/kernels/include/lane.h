@@ -74,7 +74,7 @@ struct Constants {
     }
 };
 
-// One vector of the loop below.
+// One vector on its way through time.
 struct Lane {
     Lanes lanes;
     Feed feed;
