@@ -32,7 +32,7 @@ class Case:
     def parameters(self) -> dict[str, float]:
         """The model's parameters at their defaults, without the starts."""
         model = MODELS[self.model]
-        return {name: model.declarations[name].default for name in model.P._fields}
+        return {name: model.declarations[name].default for name in model.Params._fields}
 
     def start(self) -> Arrays:
         """Where every node starts: spread over the declared ranges, so that no two nodes do the same."""

@@ -21,7 +21,9 @@ def measure(cls: Any, steps: int, repetitions: int) -> dict[str, float]:
 
     dt = DT.get(cls.__name__, 0.1)
     fixed, freed = cls(NODES), cls(NODES)
-    freed.free(*(name for name in cls.P._fields if bool(freed.declarations[name].bounds.inside(freed.value(name)))))
+    freed.free(
+        *(name for name in cls.Params._fields if bool(freed.declarations[name].bounds.inside(freed.value(name))))
+    )
     quiet, learning = (tm.Simulator(node, dt, backend="fused") for node in (fixed, freed))
     parameters = list(freed.parameters())
 

@@ -29,7 +29,7 @@ def node_of(cls, n, batch=None, noise="none", **values):
     state, port = next(iter(cls.state_declarations)), next(iter(cls.input_declarations))
     processes = {f"noise_{name}": process for name, process in NOISES[noise](state, port, n).items()}
     if batch:
-        first = cls.P._fields[0]
+        first = cls.Params._fields[0]
         values[first] = cls.declarations[first].default * (1 + 0.01 * torch.arange(float(batch))[:, None])
     node = cls(n, **processes, **values)
     node.free(*freeable(node))

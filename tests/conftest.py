@@ -33,7 +33,7 @@ def float64_and_seed():
 
 def freeable(node: tm.NeuralMass) -> list[str]:
     """The parameters whose values lie within their bounds, not on one."""
-    return [name for name in node.P._fields if bool(node.declarations[name].bounds.inside(node.value(name)).all())]
+    return [name for name in node.Params._fields if bool(node.declarations[name].bounds.inside(node.value(name)).all())]
 
 
 def random_state(cls: type[tm.NeuralMass], *shape: int) -> dict[str, torch.Tensor]:

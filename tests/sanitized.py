@@ -19,10 +19,10 @@ def simulator(cls):
     """Five simulations of 23 nodes: no vector divides them, and there are enough for several to go together."""
     state, port = next(iter(cls.state_declarations)), next(iter(cls.input_declarations))
     noise = {f"noise_{state}": tm.WhiteNoise(torch.full((23,), 0.01)), f"noise_{port}": tm.OUProcess(0.1, 5.0)}
-    first, last = cls.P._fields[0], cls.P._fields[-1]
+    first, last = cls.Params._fields[0], cls.Params._fields[-1]
     values = {last: cls.declarations[last].default * (1 + torch.rand(23) / 10)}
     values[first] = cls.declarations[first].default * (1 + torch.rand(5, 1) / 10)
-    node = cls(23, **values, **noise).free(*cls.P._fields)
+    node = cls(23, **values, **noise).free(*cls.Params._fields)
     node.noise[state].free("sigma")
     node.noise[port].free("tau")
     return tm.Simulator(node, dt=0.1, backend="fused")

@@ -49,7 +49,7 @@ def test_the_values_are_the_same(cls, method):
 
 def test_a_step_of_jansen_rit_needs_a_fifth_fewer_operations():
     dynamics = tm.JansenRitStep(1).dynamics()
-    step = trace_step(StepKind.of(dynamics, "heun", (HELD,) * len(dynamics.U._fields)))
+    step = trace_step(StepKind.of(dynamics, "heun", (HELD,) * len(dynamics.Inputs._fields)))
     code, before = StepCode(step, None), moving(step.graph, step)
     count = lambda graph, nodes, moves: sum(
         graph.instructions[node].name != "input" for node in graph.needed(nodes) if node in moves

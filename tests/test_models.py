@@ -40,8 +40,8 @@ EMITTED = {
 
 def tuples(cls, shape, **free):
     """States, inputs and parameters as the equations take them; parameters at their defaults unless given."""
-    p = {name: torch.tensor(param.default) for name, param in cls.declarations.items() if name in cls.P._fields}
-    return cls.S(**random_state(cls, *shape)), cls.U(**random_inputs(cls, *shape)), cls.P(**(p | free))
+    p = {name: torch.tensor(param.default) for name, param in cls.declarations.items() if name in cls.Params._fields}
+    return cls.States(**random_state(cls, *shape)), cls.Inputs(**random_inputs(cls, *shape)), cls.Params(**(p | free))
 
 
 def test_is_documented(cls):
@@ -67,7 +67,7 @@ def test_keeps_the_shape_of_a_batch(cls, shape):
 def test_nodes_are_independent(cls):
     s, u, p = tuples(cls, (3,))
     for i in range(len(s)):
-        jacobians = torch.autograd.functional.jacobian(lambda *x, i=i: cls.derivative(cls.S(*x), u, p)[i], s)
+        jacobians = torch.autograd.functional.jacobian(lambda *x, i=i: cls.derivative(cls.States(*x), u, p)[i], s)
         for jacobian in jacobians:
             assert torch.equal(jacobian, torch.diag(torch.diag(jacobian)))
 
@@ -76,13 +76,13 @@ def test_gradients_of_states_inputs_and_parameters_are_right(cls):
     s, u, p = tuples(cls, (2,))
     leaves = [torch.as_tensor(value).clone().requires_grad_() for value in (*s, *u, *p)]
     a, b = len(s), len(s) + len(u)
-    field = lambda *v: cls.derivative(cls.S(*v[:a]), cls.U(*v[a:b]), cls.P(*v[b:]))
+    field = lambda *v: cls.derivative(cls.States(*v[:a]), cls.Inputs(*v[a:b]), cls.Params(*v[b:]))
     assert torch.autograd.gradcheck(field, leaves)
 
 
 def test_every_parameter_and_input_matters(cls):
     s, u, p = tuples(cls, (16,))
-    u, p = cls.U(*(v.requires_grad_() for v in u)), cls.P(*(v.requires_grad_() for v in p))
+    u, p = cls.Inputs(*(v.requires_grad_() for v in u)), cls.Params(*(v.requires_grad_() for v in p))
     total = sum(slope.abs().sum() for slope in cls.derivative(s, u, p))
     for name, gradient in zip((*u._fields, *p._fields), torch.autograd.grad(total, (*u, *p)), strict=True):
         assert gradient.abs().max() > 0, name
@@ -112,7 +112,9 @@ def test_free_save_load_round_trips(cls, tmp_path):
 
 def test_traces_to_a_flat_graph_of_known_operations(cls):
     s, u, p = tuples(cls, ())
-    graph = make_fx(lambda s, u, p: cls.derivative(cls.S(*s), cls.U(*u), cls.P(*p)))(tuple(s), tuple(u), tuple(p)).graph
+    graph = make_fx(lambda s, u, p: cls.derivative(cls.States(*s), cls.Inputs(*u), cls.Params(*p)))(
+        tuple(s), tuple(u), tuple(p)
+    ).graph
     called = {node.target.overloadpacket.__name__ for node in graph.nodes if node.op == "call_function"}
     assert called <= EMITTED
 
@@ -120,14 +122,18 @@ def test_traces_to_a_flat_graph_of_known_operations(cls):
 def test_says_its_keywords_to_completion_and_help(cls):
     keywords = inspect.signature(cls).parameters
     assert next(iter(keywords)) == "in_size"
-    assert {*cls.P._fields, *(f"init_{s}" for s in cls.S._fields), *(f"noise_{u}" for u in cls.U._fields)} < {*keywords}
+    assert {
+        *cls.Params._fields,
+        *(f"init_{s}" for s in cls.States._fields),
+        *(f"noise_{u}" for u in cls.Inputs._fields),
+    } < {*keywords}
     cls(**{name: keyword.default for name, keyword in keywords.items()})
 
 
 def test_copies_and_pickles_with_what_is_free(cls):
-    node = cls(in_size=2).free(cls.P._fields[0])
+    node = cls(in_size=2).free(cls.Params._fields[0])
     for other in (copy.deepcopy(node), pickle.loads(pickle.dumps(node))):
-        assert [name for name, _ in other.named_parameters()] == [f"raw.{cls.P._fields[0]}"]
+        assert [name for name, _ in other.named_parameters()] == [f"raw.{cls.Params._fields[0]}"]
         assert all(torch.equal(node.value(name), other.value(name)) for name in node.declarations)
 
 

@@ -82,7 +82,7 @@ def test_times_are_the_ends_of_the_recorded_steps():
 def test_series_are_time_batch_node(n, batch, a, cls):
     b = batch or 2
     shapes = {"number": (), "node": (n,), "batch": (b, 1), "both": (b, n)}
-    node = cls(n, **{next(iter(cls.P._fields)): torch.full(shapes[a], 5.0)})
+    node = cls(n, **{next(iter(cls.Params._fields)): torch.full(shapes[a], 5.0)})
     x = tm.Simulator(node, dt=0.1).run(0.5, batch_size=batch)[next(iter(node.states))]
     axes = (b,) if batch or a in ("batch", "both") else ()
     assert x.shape == (5, *axes, n)

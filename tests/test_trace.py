@@ -142,15 +142,15 @@ def test_a_traced_step_and_its_adjoint_equal_torch(cls, method):
 
     def whole(*values):
         s, p, v = values[: len(x)], values[len(x) : -len(u)], values[-len(u) :]
-        return step(tm.dynamics.replace(dynamics, p=cls.P(*p)), tm.INTEGRATORS[method], s, v, dt, tuple(z))
+        return step(tm.dynamics.replace(dynamics, p=cls.Params(*p)), tm.INTEGRATORS[method], s, v, dt, tuple(z))
 
     after = whole(*leaves)
     expected = torch.autograd.grad(after, leaves, tuple(g), materialize_grads=True)
     wanted = [label for label in traced.leaves if not label.startswith("s_")]
     before, others = traced.adjoint(wanted)
     values = {f"x_{name}": value for name, value in zip(node.states, x, strict=True)} | {"dt": torch.tensor(dt)}
-    values |= dict(zip([f"p_{n}" for n in cls.P._fields], dynamics.p, strict=True))
-    values |= dict(zip([f"u_{n}" for n in cls.U._fields], u, strict=True))
+    values |= dict(zip([f"p_{n}" for n in cls.Params._fields], dynamics.p, strict=True))
+    values |= dict(zip([f"u_{n}" for n in cls.Inputs._fields], u, strict=True))
     values |= {f"g_{name}": value for name, value in zip(node.states, g, strict=True)}
     for source, drive, normal in zip(traced.drives, dynamics.drives, z, strict=True):
         values |= {f"s_{source}": drive.sigma, f"z_{source}": normal}
@@ -173,3 +173,21 @@ def test_what_a_kernel_cannot_do_is_refused_by_name(case):
     graph = Graph()
     with pytest.raises(TraceError, match=message):
         f(Scalar(graph, graph.input("x")))
+
+
+def test_a_model_may_have_the_letters_of_papers():
+    """P, S and U are usual names of parameters, states and inputs."""
+
+    class Lettered(tm.NeuralMass):
+        P = tm.Param(1.0, "", "A parameter.")
+        S = tm.State(0.5, "", "A state.")
+        U = tm.Input("", "An input.", port=True)
+
+        @staticmethod
+        def derivative(s, u, p):
+            return (p.P * s.S + u.U,)
+
+    node = Lettered(P=3.0, init_S=2.0)
+    assert float(node.rhs(node.initial_state(), U=4.0)["S"]) == 10
+    runs = [tm.Simulator(node, 0.1, backend=backend).run(1.0, inputs=4.0)["S"] for backend in ("fused", "eager")]
+    torch.testing.assert_close(*runs, rtol=1e-12, atol=0)

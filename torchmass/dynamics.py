@@ -129,7 +129,7 @@ class Dynamics:
     derivative: Callable[[Any, Any, Any], tuple[Tensor, ...]]
     output: Callable[[Any, Any], Tensor]
     States: Any  # named tuple of the states of the model
-    U: Any  # named tuple of the inputs
+    Inputs: Any  # named tuple of the inputs
     p: Any
     bounds: tuple[Bounds, ...]
     links: tuple[Link, ...] = ()
@@ -148,7 +148,7 @@ class Dynamics:
         yield from zip(self.p._fields, self.p, strict=True)
         for link in self.links:
             yield from zip(("weights", *link.p._fields), (link.weights, *link.p), strict=True)
-        driven = (*self.States._fields, *self.U._fields)
+        driven = (*self.States._fields, *self.Inputs._fields)
         for drive in self.drives:
             yield from zip((f"noise_{driven[drive.source]}.{name}" for name in drive.names), drive.leaves, strict=True)
 
@@ -160,7 +160,7 @@ class Dynamics:
     @property
     def names(self) -> tuple[str, ...]:
         """The states of the model, then the Ornstein–Uhlenbeck processes as `noise_<what they drive>`."""
-        driven = (*self.States._fields, *self.U._fields)
+        driven = (*self.States._fields, *self.Inputs._fields)
         processes = (f"noise_{driven[drive.source]}" for drive in self.drives if isinstance(drive, OUDrive))
         return (*self.States._fields, *processes)
 
@@ -169,7 +169,7 @@ class Dynamics:
         total = list(u)
         for link in self.links:
             total[link.target] = total[link.target] + link(x)
-        return self.U(*total)
+        return self.Inputs(*total)
 
     def local(self, x: Values, u: Any) -> Values:
         """The derivatives of the states of the model, per ms, each (*b, N)."""

@@ -34,8 +34,8 @@ class NeuralMass(Parametrised, System):
     category: ClassVar[str]
     use_case: ClassVar[str]
     more: ClassVar[bool] = False  # a variant, which the catalogue lists after the models
-    S: ClassVar[Any]  # named tuples of states, inputs and parameters
-    U: ClassVar[Any]
+    States: ClassVar[Any]  # named tuples of states, inputs and parameters
+    Inputs: ClassVar[Any]
     __signature__: ClassVar[inspect.Signature]
     state_declarations: ClassVar[Mapping[str, State]] = MappingProxyType({})
     input_declarations: ClassVar[Mapping[str, Input]] = MappingProxyType({})
@@ -55,8 +55,8 @@ class NeuralMass(Parametrised, System):
         cls.state_declarations = MappingProxyType(declared(cls, State))
         cls.input_declarations = MappingProxyType(declared(cls, Input))
         super().__init_subclass__()
-        cls.S = namedtuple(f"{cls.__name__}States", cls.state_declarations)
-        cls.U = namedtuple(f"{cls.__name__}Inputs", cls.input_declarations)
+        cls.States = namedtuple(f"{cls.__name__}States", cls.state_declarations)
+        cls.Inputs = namedtuple(f"{cls.__name__}Inputs", cls.input_declarations)
         cls.__doc__, cls.__signature__ = _documentation(cls), _signature(cls)
 
     @classmethod
@@ -101,7 +101,7 @@ class NeuralMass(Parametrised, System):
                 f"{label} has g=, but an input is held over the step, so its noise cannot depend on the state at every "
                 f"stage; put it on one of the states: {', '.join(f'noise_{name}' for name in self.state_declarations)}."
             )
-        s = self.S(*(self.value(f"init_{name}") for name in self.state_declarations))
+        s = self.States(*(self.value(f"init_{name}") for name in self.state_declarations))
         try:
             g(s)
         except AttributeError as error:
@@ -158,8 +158,8 @@ class NeuralMass(Parametrised, System):
         return Dynamics(
             derivative=self.derivative,
             output=self.output,
-            States=self.S,
-            U=self.U,
+            States=self.States,
+            Inputs=self.Inputs,
             p=self.values(),
             bounds=tuple(state.bounds for state in self.state_declarations.values()),
             drives=self._drives(),

@@ -29,7 +29,7 @@ class Parametrised(nn.Module):
     """
 
     declarations: ClassVar[Mapping[str, Param]] = {}
-    P: ClassVar[Any]  # the named tuple in which the equations see the parameters
+    Params: ClassVar[Any]  # the named tuple in which the equations see the parameters
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -38,7 +38,9 @@ class Parametrised(nn.Module):
             taken = any(name in vars(base) and not isinstance(vars(base)[name], Declaration) for base in cls.__mro__)
             if name in RESERVED or taken:
                 raise TypeError(f"{cls.__name__} cannot declare {name!r}: the name is taken by torch or torchmass.")
-        cls.P = namedtuple(f"{cls.__name__}Params", [p.name for p in declared(cls, Param).values() if p.per == "node"])
+        cls.Params = namedtuple(
+            f"{cls.__name__}Params", [p.name for p in declared(cls, Param).values() if p.per == "node"]
+        )
 
     @classmethod
     def _declare(cls) -> dict[str, Param]:
@@ -81,7 +83,7 @@ class Parametrised(nn.Module):
 
     def values(self) -> Any:
         """All parameters in natural units, as the named tuple that the equations take."""
-        return self.P._make(self._values(self.P._fields))
+        return self.Params._make(self._values(self.Params._fields))
 
     def _values(self, names: Iterable[str]) -> list[Tensor]:
         """The values of some parameters in natural units; `nn.Module` takes a microsecond to find an attribute."""

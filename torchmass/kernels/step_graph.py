@@ -60,8 +60,8 @@ class StepKind(NamedTuple):
     derivative: Any
     output: Any
     States: Any
-    U: Any
-    P: Any
+    Inputs: Any
+    Params: Any
     bounds: tuple[tuple[float, float], ...]
     drives: tuple[tuple[Any, ...], ...]  # the kind of each
     method: str
@@ -72,14 +72,14 @@ class StepKind(NamedTuple):
         """The kind of a step of `dynamics`, by default with inputs that change in time. Raises `TraceError`."""
         if dynamics.links:
             raise TraceError("it is coupled, and coupled networks are not fused yet.")
-        maths = (dynamics.derivative, dynamics.output, dynamics.States, dynamics.U, type(dynamics.p))
+        maths = (dynamics.derivative, dynamics.output, dynamics.States, dynamics.Inputs, type(dynamics.p))
         bounds = tuple((bounds.low, bounds.high) for bounds in dynamics.bounds)
         return cls(
             *maths,
             bounds,
             tuple(drive.kind for drive in dynamics.drives),
             method,
-            driven or (TIMED,) * len(dynamics.U._fields),
+            driven or (TIMED,) * len(dynamics.Inputs._fields),
         )
 
 
@@ -88,16 +88,16 @@ def trace_step(kind: StepKind) -> StepGraph:
     """Run one step on scalars. Raises `TraceError` where the maths cannot become a kernel."""
     graph = Graph()
     scalar = partial(read, graph)
-    parameters = [f"p_{name}" for name in kind.P._fields]
-    ports = {f"u_{name}": how for name, how in zip(kind.U._fields, kind.driven, strict=True)}
+    parameters = [f"p_{name}" for name in kind.Params._fields]
+    ports = {f"u_{name}": how for name, how in zip(kind.Inputs._fields, kind.driven, strict=True)}
     drives: list[Drive] = [drive(*arguments) for drive, *arguments in kind.drives]
     noise, sources = [name for drive in drives for name in drive.labels], [drive.source for drive in drives]
     dynamics = Dynamics(
         derivative=kind.derivative,
         output=kind.output,
         States=kind.States,
-        U=kind.U,
-        p=kind.P(*map(scalar, parameters)),
+        Inputs=kind.Inputs,
+        p=kind.Params(*map(scalar, parameters)),
         bounds=tuple(Bounds(*limits) for limits in kind.bounds),
         drives=tuple(drive.holding(*map(scalar, drive.labels)) for drive in drives),
     )
@@ -114,5 +114,5 @@ def trace_step(kind: StepKind) -> StepGraph:
     nodes, own = tuple(value.node for value in after), (*parameters, *noise)
     held, timed = (tuple(name for name, how in ports.items() if how == kept) for kept in (HELD, TIMED))
     titles = dict(zip(own, (name for name, _ in dynamics.parameters()), strict=True))
-    titles |= {f"u_{name}": f"input {name}" for name in kind.U._fields}
+    titles |= {f"u_{name}": f"input {name}" for name in kind.Inputs._fields}
     return StepGraph(graph, dynamics.names, (*own, *held), timed, tuple(sources), nodes, (output.node,), titles)
