@@ -14,7 +14,8 @@ os.environ.setdefault("TORCHMASS_CACHE", str(Path(__file__).parents[1] / ".pytes
 MODELS = [info.cls for info in tm.list_models()]
 
 
-FAST = {tm.LorenzStep: 0.1}  # the step that a model takes, by that of the others
+# the step that a model takes, by that of the others
+FAST = {tm.LorenzStep: 0.1, tm.CoombesByrne4dStep: 0.1, tm.ThalamusStep: 0.2}
 
 
 def step_of(cls: type[tm.NeuralMass], usual: float) -> float:

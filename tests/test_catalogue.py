@@ -20,14 +20,20 @@ MontbrioPazoRoxinStep           physiological     2        Exact QIF mean-field 
 CoombesByrneStep                physiological     2        Next-gen mean-field, conductance synapses
 LarterBreakspearStep            physiological     3        Conductance-based limit cycles / chaos
 EpileptorStep                   physiological     6        Seizure onset/offset, epilepsy
-WilsonCowanNoSaturationStep     physiological     2        E-I rates without refractoriness           more
-WilsonCowanSymmetricStep        physiological     2        E-I rates, one response for both           more
-WilsonCowanSimplifiedStep       physiological     2        E-I rates with two weights                 more
-WilsonCowanLinearStep           physiological     2        E-I rates with linear responses            more
-WilsonCowanDivisiveStep         physiological     2        E-I rates with divisive inhibition         more
-WilsonCowanDivisiveInputStep    physiological     2        E-I rates with divided excitation          more
-WilsonCowanAdaptiveStep         physiological     4        E-I rates with adaptation                  more
-WilsonCowanThreePopulationStep  physiological     3        E-I rates with a modulating population     more"""
+WilsonCowanNoSaturationStep     physiological     2        E-I rates without refractoriness            more
+WilsonCowanSymmetricStep        physiological     2        E-I rates, one response for both            more
+WilsonCowanSimplifiedStep       physiological     2        E-I rates with two weights                  more
+WilsonCowanLinearStep           physiological     2        E-I rates with linear responses             more
+WilsonCowanDivisiveStep         physiological     2        E-I rates with divisive inhibition          more
+WilsonCowanDivisiveInputStep    physiological     2        E-I rates with divided excitation           more
+WilsonCowanAdaptiveStep         physiological     4        E-I rates with adaptation                   more
+WilsonCowanThreePopulationStep  physiological     3        E-I rates with a modulating population      more
+ReducedWongWangStep             physiological     1        Resting-state BOLD/FC, one variable         more
+CoombesByrne4dStep              physiological     4        Next-gen mean-field, synapses with memory   more
+Epileptor2dStep                 physiological     2        Virtual epileptic patient, seizure spread   more
+ThalamusStep                    physiological     15       Thalamic spindles, sleep                    more
+ZerlautStep                     physiological     4        Mean field of AdEx neurons, wake and sleep  more
+ZerlautSecondOrderStep          physiological     7        Mean field of AdEx neurons, finite size     more"""
 
 
 def test_the_table_is_as_published():

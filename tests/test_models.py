@@ -34,6 +34,8 @@ EMITTED = {
     "reciprocal",
     "ones_like",
     "zeros_like",
+    "sqrt",
+    "erfc",
     "scalar_tensor",
 }
 
@@ -154,3 +156,10 @@ def test_prints_its_table_in_the_catalogue(cls):
     assert cls.use_case in line
     assert cls.category in line
     assert f" {len(cls.state_declarations)} " in line
+
+
+def test_builds_each_preset_with_the_values_it_says(cls):
+    for name, values in cls.presets.items():
+        node = cls.preset(name, 3)
+        assert node.in_size == 3
+        assert {key: float(node.value(key)) for key in values} == {key: pytest.approx(v) for key, v in values.items()}

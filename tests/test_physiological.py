@@ -59,12 +59,24 @@ def test_the_excitatory_population_rests_near_3_hz():
     assert abs(float(rate(x, p.a_e, p.b_e, p.d_e)) - 3.08) < 0.01
 
 
-def test_coombes_byrne_without_synapses_is_montbrio_pazo_roxin():
-    node = tm.CoombesByrneStep(k=0.0, eta=1.0)
-    other = tm.MontbrioPazoRoxinStep(J=0.0, tau=1.0, delta=1.0, eta=1.0, init_r=100.0, init_v=0.0)
-    runs = [tm.Simulator(model, dt=0.01).run(20.0) for model in (node, other)]
-    torch.testing.assert_close(1000 * runs[0]["r"], runs[1]["r"], rtol=1e-10, atol=0)
-    torch.testing.assert_close(runs[0]["v"], runs[1]["v"], rtol=1e-10, atol=1e-12)
+@pytest.mark.parametrize(("G", "states"), [(0.0, [0.034]), (0.6, [0.047, 0.781]), (1.2, [0.866])])
+def test_the_reduced_model_has_one_state_two_and_one_as_regions_excite_each_other_more(G, states):
+    """Deco et al. 2013, figure 2: low activity, then bistable, then high activity alone; every region gets G S."""
+    node = tm.ReducedWongWangStep(2, w=0.9 + G, init_S=torch.tensor([0.0, 1.0]))
+    end = tm.Simulator(node, dt=1.0).run(20_000.0).state["S"]
+    torch.testing.assert_close(end, torch.tensor([states[0], states[-1]]), rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize(("preset", "S", "hz"), [("deco_2013", 0.0344, 0.555), ("tvb", 0.0980, 1.695)])
+def test_the_reduced_model_rests_where_a_preset_says(preset, S, hz):
+    """Where opening and closing balance, S = γτH/(1 + γτH)."""
+    node = tm.ReducedWongWangStep.preset(preset)
+    end, p = tm.Simulator(node, dt=1.0).run(20_000.0).state["S"], node.values()
+    fired = rate(p.w * p.J_N * end + p.I_o, p.a, p.b, p.d)
+    assert abs(float(end) - S) < 1e-4
+    assert abs(float(fired) - hz) < 1e-3
+    gain = p.gamma * p.tau_S * 1e-3 * fired
+    torch.testing.assert_close(end, gain / (1 + gain), rtol=1e-8, atol=0)
 
 
 @pytest.mark.parametrize(("x0", "seizes"), [(-1.6, True), (-2.0, True), (-2.1, False), (-2.4, False)])
@@ -76,3 +88,16 @@ def test_seizures_come_and_go_where_the_tissue_is_epileptogenic(x0, seizes):
     assert (starts >= 2) == seizes
     assert (float(firing.max()) == 0) != seizes
     assert (starts >= 2 and int((firing.diff() < 0).sum()) >= 2) == seizes
+
+
+@pytest.mark.parametrize(("Iext", "threshold"), [(3.1, -2.062), (2.8, -1.987)])
+def test_the_slow_epileptor_seizes_above_the_knee_of_its_cubic(Iext, threshold):
+    """Proix et al. 2014: epileptogenic above x0 = −2.06."""
+    knee = 1 + Iext - 32 / 27  # z where x = −4/3
+    assert abs(-4 / 3 - knee / 4 - threshold) < 1e-3
+    node = tm.Epileptor2dStep(2, x0=torch.tensor([threshold - 0.01, threshold + 0.01]), Iext=Iext)
+    x1 = tm.Simulator(node, 0.1).run(20_000.0, transient=5000.0, sample_every=10)["x1"]
+    starts = ((x1[1:] > 0) & (x1[:-1] <= 0)).sum(0)
+    assert starts[0] == 0
+    assert starts[1] >= 3
+    assert float(x1[:, 0].max()) < -4 / 3

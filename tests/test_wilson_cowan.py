@@ -1,4 +1,4 @@
-"""The Wilson–Cowan family: each member is another one for some of its parameters."""
+"""The Wilson–Cowan model as in the paper of 1972, and its family: each member is another one for some values."""
 
 import pytest
 import torch
@@ -16,6 +16,27 @@ SAME = [  # a variant with its values, and the values with which the plain model
     (tm.WilsonCowanAdaptiveStep, {"b_E": 0.0, "b_I": 0.0}, {}),
     (tm.WilsonCowanThreePopulationStep, {"wEM": 0.0, "wIM": 0.0}, {}),
 ]
+
+
+def test_a_preset_turns_as_in_figure_11_of_the_paper():
+    """It needs P above a threshold; time constants of 8 ms make 25 Hz of it."""
+    node = tm.WilsonCowanStep.preset("limit_cycle", 3, P=torch.tensor([1.0, 1.25, 2.2]))
+    rE = tm.Simulator(node, dt=0.1).run(3000.0, transient=1000.0)["rE"]
+    swing, x = rE.amax(0) - rE.amin(0), rE[:, 1] - rE[:, 1].mean()
+    assert float(swing[1]) > 0.15
+    assert float(swing[[0, 2]].max()) < 1e-4
+    assert abs(int(((x[1:] > 0) & (x[:-1] <= 0)).sum()) / 2 - 25) <= 1
+
+
+def test_a_preset_has_two_states_as_in_figure_4_of_the_paper():
+    start = {"init_rE": torch.tensor([0.0, 0.5]), "init_rI": torch.tensor([0.0, 0.2])}
+    ends = tm.Simulator(tm.WilsonCowanStep.preset("hysteresis", 2, **start), dt=0.1).run(200.0).state["rE"]
+    assert float(ends[0]) < 1e-6
+    assert float(ends[1]) > 0.2
+
+
+def test_a_variant_has_no_presets_of_the_plain_model():
+    assert not tm.WilsonCowanAdaptiveStep.presets
 
 
 @pytest.mark.parametrize(("cls", "values", "plain"), SAME, ids=lambda value: getattr(value, "__name__", ""))

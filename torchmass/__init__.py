@@ -19,7 +19,9 @@ from torchmass.declare import State as State
 from torchmass.integrators import INTEGRATORS as INTEGRATORS
 from torchmass.kernels.finite import NonFiniteError as NonFiniteError
 from torchmass.model import NeuralMass as NeuralMass
+from torchmass.models import CoombesByrne4dStep as CoombesByrne4dStep
 from torchmass.models import CoombesByrneStep as CoombesByrneStep
+from torchmass.models import Epileptor2dStep as Epileptor2dStep
 from torchmass.models import EpileptorStep as EpileptorStep
 from torchmass.models import FitzHughNagumoStep as FitzHughNagumoStep
 from torchmass.models import Generic2dOscillatorStep as Generic2dOscillatorStep
@@ -29,7 +31,9 @@ from torchmass.models import LarterBreakspearStep as LarterBreakspearStep
 from torchmass.models import LinearStep as LinearStep
 from torchmass.models import LorenzStep as LorenzStep
 from torchmass.models import MontbrioPazoRoxinStep as MontbrioPazoRoxinStep
+from torchmass.models import ReducedWongWangStep as ReducedWongWangStep
 from torchmass.models import StuartLandauStep as StuartLandauStep
+from torchmass.models import ThalamusStep as ThalamusStep
 from torchmass.models import ThresholdLinearStep as ThresholdLinearStep
 from torchmass.models import VanDerPolStep as VanDerPolStep
 from torchmass.models import WilsonCowanAdaptiveStep as WilsonCowanAdaptiveStep
@@ -43,6 +47,8 @@ from torchmass.models import WilsonCowanSymmetricStep as WilsonCowanSymmetricSte
 from torchmass.models import WilsonCowanThreePopulationStep as WilsonCowanThreePopulationStep
 from torchmass.models import WongWangExcInhStep as WongWangExcInhStep
 from torchmass.models import WongWangStep as WongWangStep
+from torchmass.models import ZerlautSecondOrderStep as ZerlautSecondOrderStep
+from torchmass.models import ZerlautStep as ZerlautStep
 from torchmass.naming import UnknownNameError as UnknownNameError
 from torchmass.network import Network as Network
 from torchmass.noise import OUProcess as OUProcess

@@ -55,6 +55,7 @@ class NeuralMass(Parametrised, System):
         cls.state_declarations = MappingProxyType(declared(cls, State))
         cls.input_declarations = MappingProxyType(declared(cls, Input))
         super().__init_subclass__()
+        cls.presets = vars(cls).get("presets", MappingProxyType({}))  # its own: a variant has other regimes
         cls.States = namedtuple(f"{cls.__name__}States", cls.state_declarations)
         cls.Inputs = namedtuple(f"{cls.__name__}Inputs", cls.input_declarations)
         cls.__doc__, cls.__signature__ = _documentation(cls), _signature(cls)

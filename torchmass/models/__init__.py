@@ -28,3 +28,8 @@ from torchmass.models.wilson_cowan_extended import (
     WilsonCowanAdaptiveStep as WilsonCowanAdaptiveStep,
     WilsonCowanThreePopulationStep as WilsonCowanThreePopulationStep,
 )
+from torchmass.models.wong_wang import ReducedWongWangStep as ReducedWongWangStep
+from torchmass.models.coombes_byrne import CoombesByrne4dStep as CoombesByrne4dStep
+from torchmass.models.epileptor import Epileptor2dStep as Epileptor2dStep
+from torchmass.models.thalamus import ThalamusStep as ThalamusStep
+from torchmass.models.zerlaut import ZerlautStep as ZerlautStep, ZerlautSecondOrderStep as ZerlautSecondOrderStep

@@ -1,4 +1,4 @@
-"""The next-generation neural mass of Coombes and Byrne."""
+"""The next-generation neural mass of Coombes and Byrne, with synapses that follow the rate or have a memory."""
 
 import math
 from typing import Any
@@ -8,6 +8,13 @@ from torch import Tensor
 from torchmass.bounds import NONNEGATIVE, POSITIVE
 from torchmass.declare import Input, Param, State
 from torchmass.model import NeuralMass
+
+
+def spiking(r: Tensor, v: Tensor, g: Tensor, u: Any, p: Any) -> tuple[Tensor, Tensor]:
+    """The derivatives of the rate and the potential under a conductance g."""
+    dr = p.Delta / math.pi + 2 * r * v - g * r + u.r_inp
+    dv = v**2 - (math.pi * r) ** 2 + p.eta + (p.v_syn - v) * g + u.v_inp
+    return dr, dv
 
 
 class CoombesByrneStep(NeuralMass):
@@ -38,7 +45,39 @@ class CoombesByrneStep(NeuralMass):
     @staticmethod
     def derivative(s: Any, u: Any, p: Any) -> tuple[Tensor, ...]:
         r, v = s
-        g = p.k * math.pi * r
-        dr = p.Delta / math.pi + 2 * r * v - g * r + u.r_inp
-        dv = v**2 - (math.pi * r) ** 2 + p.eta + (p.v_syn - v) * g + u.v_inp
-        return dr, dv
+        return spiking(r, v, p.k * math.pi * r, u, p)
+
+
+class CoombesByrne4dStep(NeuralMass):
+    r"""The same mean field whose conductance g is a state: synapses with a rise and a decay of rate α.
+
+    .. math::
+        \dot r &= \Delta/\pi + 2 r v - g r + I_r, \qquad
+        \dot v = v^2 - (\pi r)^2 + \eta + (v_{syn} - v)\,g + I_v \\
+        \dot g &= \alpha q, \qquad
+        \dot q = \alpha\,(k\pi r - g - 2q)
+
+    Units as in `CoombesByrneStep`, which is its limit for fast synapses and has the same fixed points. At the defaults,
+    the paper's, it oscillates.
+
+    Source: Coombes & Byrne 2019, Next generation neural mass models, in Nonlinear Dynamics in Computational
+    Neuroscience, Springer, p. 1, doi:10.1007/978-3-319-71048-8_1.
+    """
+
+    category, use_case, more = "physiological", "Next-gen mean-field, synapses with memory", True
+
+    r, v = CoombesByrneStep.r, CoombesByrneStep.v
+    g = State(1.0, "", "Conductance of the synapses.", range=(0, 5))
+    q = State(0.0, "", "Rate of change of the conductance, over α.", range=(-1, 1))
+    Delta = Param(0.5, "", "Half width of the excitabilities.", bounds=POSITIVE)
+    eta = Param(20.0, "", "Mean excitability.")
+    k = CoombesByrneStep.k
+    v_syn = Param(-10.0, "", "Reversal potential of the synapses.")
+    alpha = Param(0.95, "1/ms", "Rate of the synapses.", bounds=POSITIVE)
+    r_inp, v_inp = CoombesByrneStep.r_inp, CoombesByrneStep.v_inp
+
+    @staticmethod
+    def derivative(s: Any, u: Any, p: Any) -> tuple[Tensor, ...]:
+        r, v, g, q = s
+        dr, dv = spiking(r, v, g, u, p)
+        return dr, dv, p.alpha * q, p.alpha * (p.k * math.pi * r - g - 2 * q)

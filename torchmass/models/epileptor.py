@@ -1,4 +1,4 @@
-"""The Epileptor, a phenomenological model of seizures."""
+"""The Epileptor, a phenomenological model of seizures, and its slow half."""
 
 from typing import Any
 
@@ -8,6 +8,11 @@ from torch import Tensor
 from torchmass.bounds import POSITIVE, Bounds
 from torchmass.declare import Input, Param, State
 from torchmass.model import NeuralMass
+
+
+def target(x1: Tensor, x0: Tensor, bend: Tensor | float, share: Tensor) -> Tensor:
+    """What the permittivity follows: linear in x1, bent below 0, and to a share a sigmoid of it."""
+    return (1 - share) * (4 * (x1 - x0) + bend) + share * (x0 + 3 * torch.sigmoid(10 * (x1 + 0.5)))
 
 
 class EpileptorStep(NeuralMass):
@@ -68,8 +73,7 @@ class EpileptorStep(NeuralMass):
         x1, y1, z, x2, y2, g = s
         f1 = torch.where(x1 < 0, -p.a * x1**2 + p.b * x1, p.slope - x2 + 0.6 * (z - 4) ** 2)
         f2 = torch.where(x2 < -0.25, 0.0, p.aa * (x2 + 0.25))
-        linear = 4 * (x1 - p.x0) + torch.where(z < 0, -0.1 * z**7, 0.0)
-        h = (1 - p.modification) * linear + p.modification * (p.x0 + 3 * torch.sigmoid(10 * (x1 + 0.5)))
+        h = target(x1, p.x0, torch.where(z < 0, -0.1 * z**7, 0.0), p.modification)
         dx1 = p.tt * (y1 - z + p.Iext + p.Kvf * u.x1_inp + f1 * x1)
         dy1 = p.tt * (p.c - p.d * x1**2 - y1)
         dz = p.tt * p.r * (h - z + p.Ks * u.x1_inp)
@@ -77,3 +81,34 @@ class EpileptorStep(NeuralMass):
         dy2 = p.tt * (-y2 + f2) / p.tau
         dg = p.tt * -0.01 * (g - 0.1 * x1)
         return dx1, dy1, dz, dx2, dy2, dg
+
+
+class Epileptor2dStep(NeuralMass):
+    r"""The Epileptor on its slow time scale: whether a region seizes and recruits others, without the discharges.
+
+    .. math::
+        \dot x_1 &= 1 - x_1^3 - 2x_1^2 - z + I_1 + K_{vf}\,c_1 \\
+        \dot z &= r\,(h - z + K_s\,c_1), \qquad
+        h = (1 - m)\,4(x_1 - x_0) + m\,\Big(x_0 + \frac{3}{1 + e^{-(x_1 + 1/2)/0.1}}\Big)
+
+    everything times t_t. With m = 0 a region rests below x₀ = −4/3 − z*/4, where z* = 1 + I₁ − 32/27 is the
+    permittivity at the knee of the cubic (−2.062 at the defaults), and seizes again and again above. The permittivity
+    couples with K_s = −1 and the coupling "diffusive", as in the virtual epileptic patient.
+
+    Source: Proix, Bartolomei, Chauvel, Bernard & Jirsa 2014, Permittivity coupling across brain regions determines
+    seizure recruitment in partial epilepsy, J. Neurosci. 34:15009, doi:10.1523/JNEUROSCI.1570-14.2014.
+    """
+
+    category, use_case, more = "physiological", "Virtual epileptic patient, seizure spread", True
+
+    x1, z = EpileptorStep.x1, EpileptorStep.z
+    x0, Iext, r, Kvf = EpileptorStep.x0, EpileptorStep.Iext, EpileptorStep.r, Param(0.0, "", "Fast coupling, into x1.")
+    Ks = Param(-1.0, "", "Slow coupling, into the permittivity.")
+    tt, modification, x1_inp = EpileptorStep.tt, EpileptorStep.modification, EpileptorStep.x1_inp
+
+    @staticmethod
+    def derivative(s: Any, u: Any, p: Any) -> tuple[Tensor, ...]:
+        x1, z = s
+        dx1 = 1 - x1**3 - 2 * x1**2 - z + p.Iext + p.Kvf * u.x1_inp
+        dz = p.r * (target(x1, p.x0, 0.0, p.modification) - z + p.Ks * u.x1_inp)
+        return p.tt * dx1, p.tt * dz

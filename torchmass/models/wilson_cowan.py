@@ -3,6 +3,7 @@
 In all of them `wXY` is the weight to X from Y, as in a matrix, and F is the sigmoid response of the 1972 paper.
 """
 
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -12,6 +13,13 @@ from torchmass.bounds import NONNEGATIVE, POSITIVE
 from torchmass.declare import Input, Param, State
 from torchmass.model import NeuralMass
 
+FIGURE_11 = MappingProxyType(
+    {
+        **{"wEE": 16.0, "wEI": 12.0, "wIE": 15.0, "wII": 3.0, "P": 1.25, "tau_E": 8.0, "tau_I": 8.0},
+        **{"a_E": 1.3, "theta_E": 4.0, "a_I": 2.0, "theta_I": 3.7},
+    }
+)
+
 
 def response(z: Tensor, a: Tensor, theta: Tensor) -> Tensor:
     """The sigmoid response of the 1972 paper, which is 0 without input."""
@@ -20,7 +28,7 @@ def response(z: Tensor, a: Tensor, theta: Tensor) -> Tensor:
 
 def arriving(s: Any, u: Any, p: Any) -> tuple[Tensor, Tensor]:
     """What arrives at the two populations where inhibition is subtracted."""
-    return p.wEE * s.rE - p.wEI * s.rI + u.rE_inp, p.wIE * s.rE - p.wII * s.rI + u.rI_inp
+    return p.wEE * s.rE - p.wEI * s.rI + p.P + u.rE_inp, p.wIE * s.rE - p.wII * s.rI + p.Q + u.rI_inp
 
 
 def refractory(rate: Tensor, fired: Tensor, r: Tensor, tau: Tensor) -> Tensor:
@@ -37,6 +45,8 @@ class Rates(NeuralMass):
     rI = State(0.05, "", "Active fraction of the inhibitory population.", range=(0, 0.5))
     tau_E = Param(1.0, "ms", "Excitatory time constant.", bounds=POSITIVE)
     tau_I = Param(1.0, "ms", "Inhibitory time constant.", bounds=POSITIVE)
+    P = Param(0.0, "", "Constant input to the excitatory population.")
+    Q = Param(0.0, "", "Constant input to the inhibitory population.")
     rE_inp = Input("", "Input to the excitatory population.", port=True)
     rI_inp = Input("", "Input to the inhibitory population.")
 
@@ -68,9 +78,12 @@ class WilsonCowanStep(Weighted):
     r"""Active fractions of an excitatory and an inhibitory population; `wXY` is the weight to X from Y.
 
     .. math::
-        \tau_E\dot r_E &= -r_E + (1 - r\,r_E)\,F_E(w_{EE}r_E - w_{EI}r_I + I_E) \\
-        \tau_I\dot r_I &= -r_I + (1 - r\,r_I)\,F_I(w_{IE}r_E - w_{II}r_I + I_I) \\
+        \tau_E\dot r_E &= -r_E + (1 - r\,r_E)\,F_E(w_{EE}r_E - w_{EI}r_I + P + I_E) \\
+        \tau_I\dot r_I &= -r_I + (1 - r\,r_I)\,F_I(w_{IE}r_E - w_{II}r_I + Q + I_I) \\
         F_k(z) &= \frac{1}{1 + e^{-a_k(z - \theta_k)}} - \frac{1}{1 + e^{a_k\theta_k}}
+
+    `presets` are two figures of the paper: "hysteresis" (4, the defaults), in which a low and a high state are stable,
+    and "limit_cycle" (11), 25 Hz, which there is for P from about 1.1 to 2.
 
     Source: Wilson & Cowan 1972, Excitatory and inhibitory interactions in localized populations of model neurons,
     Biophys. J. 12:1, doi:10.1016/S0006-3495(72)86068-5.
@@ -79,6 +92,8 @@ class WilsonCowanStep(Weighted):
     use_case = "E-I population firing-rate dynamics"
 
     r = Param(1.0, "", "Refractory fraction.", bounds=NONNEGATIVE)
+
+    presets = MappingProxyType({"hysteresis": {}, "limit_cycle": FIGURE_11})
 
     @staticmethod
     def derivative(s: Any, u: Any, p: Any) -> tuple[Tensor, ...]:
@@ -90,8 +105,8 @@ class WilsonCowanNoSaturationStep(Weighted):
     r"""Wilson–Cowan without the refractory factor: active fractions follow their responses.
 
     .. math::
-        \tau_E\dot r_E = -r_E + F_E(w_{EE}r_E - w_{EI}r_I + I_E), \qquad
-        \tau_I\dot r_I = -r_I + F_I(w_{IE}r_E - w_{II}r_I + I_I)
+        \tau_E\dot r_E = -r_E + F_E(w_{EE}r_E - w_{EI}r_I + P + I_E), \qquad
+        \tau_I\dot r_I = -r_I + F_I(w_{IE}r_E - w_{II}r_I + Q + I_I)
 
     Source: Wilson & Cowan 1972, Biophys. J. 12:1, doi:10.1016/S0006-3495(72)86068-5, with r = 0.
     """
@@ -108,8 +123,8 @@ class WilsonCowanLinearStep(Rates):
     r"""Wilson–Cowan with threshold-linear responses, :math:`[z]_+ = \max(z, 0)`.
 
     .. math::
-        \tau_E\dot r_E &= -r_E + (1 - r\,r_E)\,[w_{EE}r_E - w_{EI}r_I + I_E]_+ \\
-        \tau_I\dot r_I &= -r_I + (1 - r\,r_I)\,[w_{IE}r_E - w_{II}r_I + I_I]_+
+        \tau_E\dot r_E &= -r_E + (1 - r\,r_E)\,[w_{EE}r_E - w_{EI}r_I + P + I_E]_+ \\
+        \tau_I\dot r_I &= -r_I + (1 - r\,r_I)\,[w_{IE}r_E - w_{II}r_I + Q + I_I]_+
 
     Source: Wilson & Cowan 1972, Biophys. J. 12:1, doi:10.1016/S0006-3495(72)86068-5, with another response.
     """
@@ -132,15 +147,15 @@ class WilsonCowanSymmetricStep(NeuralMass):
     r"""Wilson–Cowan whose populations have the same time constant and the same response.
 
     .. math::
-        \tau\dot r_E &= -r_E + (1 - r\,r_E)\,F(w_{EE}r_E - w_{EI}r_I + I_E) \\
-        \tau\dot r_I &= -r_I + (1 - r\,r_I)\,F(w_{IE}r_E - w_{II}r_I + I_I)
+        \tau\dot r_E &= -r_E + (1 - r\,r_E)\,F(w_{EE}r_E - w_{EI}r_I + P + I_E) \\
+        \tau\dot r_I &= -r_I + (1 - r\,r_I)\,F(w_{IE}r_E - w_{II}r_I + Q + I_I)
 
     Source: Wilson & Cowan 1972, Biophys. J. 12:1, doi:10.1016/S0006-3495(72)86068-5.
     """
 
     category, use_case, more = "physiological", "E-I rates, one response for both", True
 
-    rE, rI, rE_inp, rI_inp = Rates.rE, Rates.rI, Rates.rE_inp, Rates.rI_inp
+    rE, rI, P, Q, rE_inp, rI_inp = Rates.rE, Rates.rI, Rates.P, Rates.Q, Rates.rE_inp, Rates.rI_inp
     tau = Param(1.0, "ms", "Time constant.", bounds=POSITIVE)
     a = Param(1.1, "", "Gain.")
     theta = Param(3.4, "", "Threshold.")
@@ -157,8 +172,8 @@ class WilsonCowanSimplifiedStep(Responses):
     r"""Wilson–Cowan whose populations receive the same excitation and the same inhibition.
 
     .. math::
-        \tau_E\dot r_E &= -r_E + (1 - r\,r_E)\,F_E(w_{exc}r_E - w_{inh}r_I + I_E) \\
-        \tau_I\dot r_I &= -r_I + (1 - r\,r_I)\,F_I(w_{exc}r_E - w_{inh}r_I + I_I)
+        \tau_E\dot r_E &= -r_E + (1 - r\,r_E)\,F_E(w_{exc}r_E - w_{inh}r_I + P + I_E) \\
+        \tau_I\dot r_I &= -r_I + (1 - r\,r_I)\,F_I(w_{exc}r_E - w_{inh}r_I + Q + I_I)
 
     Source: Wilson & Cowan 1972, Biophys. J. 12:1, doi:10.1016/S0006-3495(72)86068-5.
     """
@@ -172,5 +187,5 @@ class WilsonCowanSimplifiedStep(Responses):
     @staticmethod
     def derivative(s: Any, u: Any, p: Any) -> tuple[Tensor, ...]:
         recurrent = p.w_exc * s.rE - p.w_inh * s.rI
-        F_E, F_I = Responses.fired(p, recurrent + u.rE_inp, recurrent + u.rI_inp)
+        F_E, F_I = Responses.fired(p, recurrent + p.P + u.rE_inp, recurrent + p.Q + u.rI_inp)
         return refractory(s.rE, F_E, p.r, p.tau_E), refractory(s.rI, F_I, p.r, p.tau_I)

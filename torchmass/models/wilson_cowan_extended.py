@@ -13,8 +13,8 @@ class WilsonCowanDivisiveStep(Weighted):
     r"""Wilson–Cowan whose inhibition divides the responses instead of being subtracted from what arrives.
 
     .. math::
-        \tau_E\dot r_E &= -r_E + \frac{1 - r\,r_E}{\sigma_E + w_{EI}r_I}\,F_E(w_{EE}r_E + I_E) \\
-        \tau_I\dot r_I &= -r_I + \frac{1 - r\,r_I}{\sigma_I + w_{II}r_I}\,F_I(w_{IE}r_E + I_I)
+        \tau_E\dot r_E &= -r_E + \frac{1 - r\,r_E}{\sigma_E + w_{EI}r_I}\,F_E(w_{EE}r_E + P + I_E) \\
+        \tau_I\dot r_I &= -r_I + \frac{1 - r\,r_I}{\sigma_I + w_{II}r_I}\,F_I(w_{IE}r_E + Q + I_I)
 
     Source: Carandini & Heeger 2012, Normalization as a canonical neural computation, Nat. Rev. Neurosci. 13:51,
     doi:10.1038/nrn3136, for the division; the weights are halves of those of the 1972 paper.
@@ -33,7 +33,7 @@ class WilsonCowanDivisiveStep(Weighted):
     @staticmethod
     def derivative(s: Any, u: Any, p: Any) -> tuple[Tensor, ...]:
         rE, rI = s
-        F_E, F_I = Responses.fired(p, p.wEE * rE + u.rE_inp, p.wIE * rE + u.rI_inp)
+        F_E, F_I = Responses.fired(p, p.wEE * rE + p.P + u.rE_inp, p.wIE * rE + p.Q + u.rI_inp)
         drE = refractory(rE, F_E / (p.sigma_E + p.wEI * rI), p.r, p.tau_E)
         drI = refractory(rI, F_I / (p.sigma_I + p.wII * rI), p.r, p.tau_I)
         return drE, drI
@@ -43,8 +43,8 @@ class WilsonCowanDivisiveInputStep(WilsonCowanDivisiveStep):
     r"""Wilson–Cowan whose inhibition divides the recurrent excitation before the response.
 
     .. math::
-        \tau_E\dot r_E &= -r_E + (1 - r\,r_E)\,F_E\Big(\frac{w_{EE}r_E}{\sigma_E + w_{EI}r_I} + I_E\Big) \\
-        \tau_I\dot r_I &= -r_I + (1 - r\,r_I)\,F_I\Big(\frac{w_{IE}r_E}{\sigma_I + w_{II}r_I} + I_I\Big)
+        \tau_E\dot r_E &= -r_E + (1 - r\,r_E)\,F_E\Big(\frac{w_{EE}r_E}{\sigma_E + w_{EI}r_I} + P + I_E\Big) \\
+        \tau_I\dot r_I &= -r_I + (1 - r\,r_I)\,F_I\Big(\frac{w_{IE}r_E}{\sigma_I + w_{II}r_I} + Q + I_I\Big)
 
     Source: Carandini & Heeger 2012, Nat. Rev. Neurosci. 13:51, doi:10.1038/nrn3136, for the division.
     """
@@ -54,8 +54,8 @@ class WilsonCowanDivisiveInputStep(WilsonCowanDivisiveStep):
     @staticmethod
     def derivative(s: Any, u: Any, p: Any) -> tuple[Tensor, ...]:
         rE, rI = s
-        to_E = p.wEE * rE / (p.sigma_E + p.wEI * rI) + u.rE_inp
-        to_I = p.wIE * rE / (p.sigma_I + p.wII * rI) + u.rI_inp
+        to_E = p.wEE * rE / (p.sigma_E + p.wEI * rI) + p.P + u.rE_inp
+        to_I = p.wIE * rE / (p.sigma_I + p.wII * rI) + p.Q + u.rI_inp
         F_E, F_I = Responses.fired(p, to_E, to_I)
         return refractory(rE, F_E, p.r, p.tau_E), refractory(rI, F_I, p.r, p.tau_I)
 
@@ -64,9 +64,9 @@ class WilsonCowanAdaptiveStep(WilsonCowanStep):
     r"""Wilson–Cowan with spike-frequency adaptation: a slow current of each population works against it.
 
     .. math::
-        \tau_E\dot r_E &= -r_E + (1 - r\,r_E)\,F_E(w_{EE}r_E - w_{EI}r_I - a_E + I_E), \qquad
+        \tau_E\dot r_E &= -r_E + (1 - r\,r_E)\,F_E(w_{EE}r_E - w_{EI}r_I - a_E + P + I_E), \qquad
         \tau_{aE}\dot a_E = -a_E + b_E r_E \\
-        \tau_I\dot r_I &= -r_I + (1 - r\,r_I)\,F_I(w_{IE}r_E - w_{II}r_I - a_I + I_I), \qquad
+        \tau_I\dot r_I &= -r_I + (1 - r\,r_I)\,F_I(w_{IE}r_E - w_{II}r_I - a_I + Q + I_I), \qquad
         \tau_{aI}\dot a_I = -a_I + b_I r_I
 
     The currents are the states `aE` and `aI`; `a_E` and `a_I` are the gains of the responses. With b = 0 it is
@@ -97,8 +97,8 @@ class WilsonCowanThreePopulationStep(WilsonCowanStep):
     r"""Wilson–Cowan with a third, modulating population that excites both and is excited and inhibited by them.
 
     .. math::
-        \tau_E\dot r_E &= -r_E + (1 - r\,r_E)\,F_E(w_{EE}r_E - w_{EI}r_I + w_{EM}r_M + I_E) \\
-        \tau_I\dot r_I &= -r_I + (1 - r\,r_I)\,F_I(w_{IE}r_E - w_{II}r_I + w_{IM}r_M + I_I) \\
+        \tau_E\dot r_E &= -r_E + (1 - r\,r_E)\,F_E(w_{EE}r_E - w_{EI}r_I + w_{EM}r_M + P + I_E) \\
+        \tau_I\dot r_I &= -r_I + (1 - r\,r_I)\,F_I(w_{IE}r_E - w_{II}r_I + w_{IM}r_M + Q + I_I) \\
         \tau_M\dot r_M &= -r_M + (1 - r\,r_M)\,F_M(w_{ME}r_E - w_{MI}r_I + w_{MM}r_M + I_M)
 
     Source: Wilson & Cowan 1972, Biophys. J. 12:1, doi:10.1016/S0006-3495(72)86068-5, with one more population.

@@ -1,5 +1,6 @@
-"""The Wong–Wang models: two populations that decide, and an excitatory and an inhibitory one at rest."""
+"""The Wong–Wang models: two populations that decide, and regions at rest in two variables and in one."""
 
+from types import MappingProxyType
 from typing import Any
 
 from torch import Tensor
@@ -115,3 +116,42 @@ class WongWangExcInhStep(NeuralMass):
         dS_e = -S_e / p.tau_e + (1 - S_e) * p.gamma_e * rate(x_e, p.a_e, p.b_e, p.d_e)
         dS_i = -S_i / p.tau_i + p.gamma_i * rate(x_i, p.a_i, p.b_i, p.d_i)
         return dS_e, dS_i
+
+
+class ReducedWongWangStep(NeuralMass):
+    r"""One excitatory population, the open fraction of its NMDA channels: the dynamic mean field of a resting region.
+
+    .. math::
+        \dot S = -S/\tau_S + (1 - S)\,\gamma\,H(x), \qquad
+        x = w J_N S + J_N c + I_o + I_S, \qquad
+        H(x) = \frac{a x - b}{1 - e^{-d(a x - b)}}
+
+    `presets`: "deco_2013" (the defaults) and "tvb", w and I_o of The Virtual Brain.
+
+    Source: Deco, Ponce-Alvarez, Mantini, Romani, Hagmann & Corbetta 2013, Resting-state functional connectivity emerges
+    from structurally and dynamically shaped slow linear fluctuations, J. Neurosci. 33:11239,
+    doi:10.1523/JNEUROSCI.1091-13.2013.
+    """
+
+    category, use_case, more = "physiological", "Resting-state BOLD/FC, one variable", True
+
+    S = State(0.1, "", "Open fraction of NMDA channels.", bounds=FRACTION, range=(0, 0.9))
+    a = Param(270.0, "Hz/nA", "Slope of the firing rate.")
+    b = Param(108.0, "Hz", "Threshold of the firing rate.")
+    d = Param(0.154, "s", "Sharpness of the threshold.", bounds=POSITIVE)
+    gamma = Param(0.641, "", "Gain of the opening by spikes.", bounds=POSITIVE)
+    tau_S = Param(100.0, "ms", "Time constant of NMDA channels.", bounds=POSITIVE)
+    w = Param(0.9, "", "Local recurrence.")
+    J_N = Param(0.2609, "nA", "Synaptic coupling.")
+    I_o = Param(0.3, "nA", "Background current.")
+    coupling = Input("", "What arrives from other regions, a weighted sum of their S.", port=True)
+    S_inp = Input("nA", "Current from outside.")
+
+    presets = MappingProxyType({"deco_2013": {}, "tvb": {"w": 0.6, "I_o": 0.33}})
+
+    @staticmethod
+    def derivative(s: Any, u: Any, p: Any) -> tuple[Tensor, ...]:
+        (S,) = s
+        x = p.w * p.J_N * S + p.J_N * u.coupling + p.I_o + u.S_inp
+        dS = -S / p.tau_S + (1 - S) * p.gamma * HZ_MS * rate(x, p.a, p.b, p.d)
+        return (dS,)
