@@ -54,7 +54,8 @@ class Kernel:
     def _source(self, dtype: torch.dtype, wanted: Sequence[int] | None) -> tuple[str, tuple[str, ...]]:
         """The source of a library and the flags that it is compiled with."""
         code = self.code(wanted)
-        return source(code, DTYPES[dtype]), build.SPREAD if code.is_dear and build.is_gcc() else ()
+        text = source(code, DTYPES[dtype])
+        return text, build.flags(text, code.is_dear)
 
     def is_built(self, dtype: torch.dtype) -> bool:
         """Whether the forward loop can be had without compiling."""
