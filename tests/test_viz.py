@@ -36,6 +36,7 @@ ON_AXES = {
     "connectivity": lambda ax: viz.plot_connectivity(WEIGHTS, ax=ax),
     "functional": lambda ax: viz.plot_functional_connectivity(NOISE, ax=ax),
     "spectrum": lambda ax: viz.plot_power_spectrum(PAIR, 1.0, ax=ax),
+    "bifurcation": lambda ax: viz.plot_bifurcation([0.0, 1.0], PAIR, ax=ax),
 }
 
 
@@ -107,6 +108,19 @@ def test_a_phase_portrait_marks_start_and_end_of_each_path():
     np.testing.assert_array_equal(end.get_xydata()[0], path.get_xydata()[-1])
     assert start.get_markerfacecolor() == "white"
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["start", "end"]
+
+
+def test_a_bifurcation_diagram_has_one_dot_for_rest_and_the_turns_of_what_moves():
+    wave = torch.cos(torch.arange(400) * 2 * torch.pi / 100)  # turns at 0, 50, 100, …
+    x = torch.stack([torch.full((400,), 0.3), 2 * wave, torch.linspace(0, 1e-4, 400)], 1)
+    minima, maxima = viz.plot_bifurcation([5.0, 6.0, 7.0], x).lines
+    np.testing.assert_allclose(minima.get_xydata(), [[6, -2]] * 4, atol=1e-6)
+    np.testing.assert_allclose(maxima.get_xydata(), [[5, 0.3], *[[6, 2]] * 3, [7, 1e-4]], atol=1e-6)
+
+
+def test_a_bifurcation_diagram_needs_a_value_for_each_node():
+    with pytest.raises(ValueError, match=r"values must be \(N,\) with N=2.*got shape \(3,\)"):
+        viz.plot_bifurcation([1.0, 2.0, 3.0], PAIR)
 
 
 def test_connectivity_has_senders_across_and_receivers_down():
