@@ -7,9 +7,11 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from conftest import MODELS
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
-NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
+NOTEBOOKS = sorted(FOLDER.rglob("*.ipynb"))
+GALLERY = [path for path in NOTEBOOKS if path.parent.name == "gallery"]
 MOST_CELLS, MOST_LINES, MOST_BYTES = 20, 15, 600_000
 
 # In a process of its own: the warnings of kernels and sockets are not ours, and ours are errors here.
@@ -55,6 +57,31 @@ def test_a_notebook_is_committed_as_a_whole_run_leaves_it(path):
     assert all(cell.outputs for cell in cells)
     assert not [output for cell in cells for output in cell.outputs if output.output_type == "error"]
     assert not [output for cell in cells for output in cell.outputs if output.get("name") == "stderr"]
+
+
+def equations(cls: type) -> list[str]:
+    """The lines of maths in the docstring of a model."""
+    lines, maths, inside = cls.__doc__.partition("Parameters::")[0].splitlines(), [], False
+    for line in lines:
+        begins = line.startswith(".. math::")
+        inside = begins or (inside and (not line or line.startswith("    ")))
+        maths += [line.removeprefix(".. math::").strip()] if inside else []
+    return [line for line in maths if line]
+
+
+@pytest.mark.parametrize("cls", MODELS, ids=lambda cls: cls.__name__)
+def test_a_page_of_the_gallery_shows_a_model_with_its_equations(cls):
+    """And it is the page that runs it; the equations are those of the docstring, to the letter."""
+    assert equations(cls)
+    pages = {path: nbformat.read(path, as_version=4).cells for path in GALLERY}
+    texts = {
+        path: {
+            kind: "\n".join(cell.source for cell in cells if cell.cell_type == kind) for kind in ("markdown", "code")
+        }
+        for path, cells in pages.items()
+    }
+    (own,) = [text for text in texts.values() if f"tm.{cls.__name__}" in text["code"]]
+    assert [line for line in equations(cls) if line not in own["markdown"]] == []
 
 
 @each

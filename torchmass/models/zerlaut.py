@@ -77,7 +77,8 @@ class ZerlautStep(NeuralMass):
 
     ν_ext is `external_input_ex_ex` or `external_input_in_ex`, and what arrives at `E_inp`; below 0 it is 0. The
     coefficients P are fits to the spiking neuron. The output is the excitatory rate: 1.4 Hz at the defaults, strongly
-    adapted as in sleep, 2.8 Hz with b_e = 5 pA, as awake. A second stable state, near 190 Hz, is paroxysmal.
+    adapted as in sleep, 2.8 Hz with b_e = 5 pA, as awake. Below b_e = 38 pA a second state, near 190 Hz, is stable:
+    paroxysmal.
 
     Source: di Volo, Romagnoni, Capone & Destexhe 2019, Biologically realistic mean-field models of conductance-based
     networks of spiking neurons with adaptation, Neural Comput. 31:653, doi:10.1162/neco_a_01173; Zerlaut, Chemla,
