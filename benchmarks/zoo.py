@@ -10,7 +10,7 @@ import fresh
 import machine
 
 NODES, STEPS, REPETITIONS = 80, 10_000, 9
-DT = {"LorenzStep": 0.01}  # of the others 0.1
+DT = {"LorenzStep": 0.01, "CoombesByrne4dStep": 0.01, "ThalamusStep": 0.02}  # of the others 0.1
 
 
 def measure(cls: Any, steps: int, repetitions: int) -> dict[str, float]:
