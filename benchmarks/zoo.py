@@ -60,7 +60,8 @@ def main(options: argparse.Namespace) -> None:
     torch.set_num_threads(options.threads)
     described = machine.describe(options.threads)
     effort = (STEPS // 100, 1) if options.quick else (STEPS, REPETITIONS)
-    chosen = [info for info in tm.list_models() if options.only in info.name]
+    models = [info for info in tm.list_models() if issubclass(info.cls, tm.NeuralMass)]  # networks are not fused yet
+    chosen = [info for info in models if options.only in info.name]
     found = {info.name: measure(info.cls, *effort) for info in chosen}
     rows = [[name, *(f"{speeds[kind]:.0f}" for kind in ("forward", "gradient"))] for name, speeds in found.items()]
     title = f"{NODES} nodes, {effort[0]:,} steps, Heun, float32; millions of steps of a node in a second"

@@ -20,6 +20,7 @@ MontbrioPazoRoxinStep           physiological     2        Exact QIF mean-field 
 CoombesByrneStep                physiological     2        Next-gen mean-field, conductance synapses
 LarterBreakspearStep            physiological     3        Conductance-based limit cycles / chaos
 EpileptorStep                   physiological     6        Seizure onset/offset, epilepsy
+KuramotoNetwork                 network           1        Phase synchronization
 WilsonCowanNoSaturationStep     physiological     2        E-I rates without refractoriness            more
 WilsonCowanSymmetricStep        physiological     2        E-I rates, one response for both            more
 WilsonCowanSimplifiedStep       physiological     2        E-I rates with two weights                  more

@@ -1,5 +1,6 @@
 """The notebooks run, stay short, and are committed with what they print and draw."""
 
+import inspect
 import os
 import subprocess
 import sys
@@ -8,6 +9,8 @@ from pathlib import Path
 import nbformat
 import pytest
 from conftest import MODELS
+
+import torchmass as tm
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.rglob("*.ipynb"))
@@ -61,7 +64,7 @@ def test_a_notebook_is_committed_as_a_whole_run_leaves_it(path):
 
 def equations(cls: type) -> list[str]:
     """The lines of maths in the docstring of a model."""
-    lines, maths, inside = cls.__doc__.partition("Parameters::")[0].splitlines(), [], False
+    lines, maths, inside = inspect.cleandoc(cls.__doc__).partition("Parameters::")[0].splitlines(), [], False
     for line in lines:
         begins = line.startswith(".. math::")
         inside = begins or (inside and (not line or line.startswith("    ")))
@@ -69,7 +72,7 @@ def equations(cls: type) -> list[str]:
     return [line for line in maths if line]
 
 
-@pytest.mark.parametrize("cls", MODELS, ids=lambda cls: cls.__name__)
+@pytest.mark.parametrize("cls", [*MODELS, tm.KuramotoNetwork], ids=lambda cls: cls.__name__)
 def test_a_page_of_the_gallery_shows_a_model_with_its_equations(cls):
     """And it is the page that runs it; the equations are those of the docstring, to the letter."""
     assert equations(cls)

@@ -2,9 +2,12 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from torchmass import models
+from torchmass.kuramoto import KuramotoNetwork
 from torchmass.model import NeuralMass
+from torchmass.system import System
 
 
 @dataclass(frozen=True)
@@ -15,15 +18,15 @@ class ModelInfo:
     category: str
     n_state_vars: int
     use_case: str
-    cls: type[NeuralMass]
+    cls: type[System]
     more: bool
 
 
 class Catalogue:
     """`list_models()` gives the records; `list_models.to_table()` gives them as text."""
 
-    def __init__(self, classes: Iterable[type[NeuralMass]]) -> None:
-        self._classes = tuple(classes)
+    def __init__(self, classes: Iterable[Any]) -> None:
+        self._classes = tuple(sorted(classes, key=lambda cls: cls.more))  # variants last
 
     def __call__(self, category: str | None = None) -> list[ModelInfo]:
         """The records of all models, or of one category, in the order of the catalogue."""
@@ -47,5 +50,6 @@ class Catalogue:
 
 
 list_models = Catalogue(
-    value for value in vars(models).values() if isinstance(value, type) and issubclass(value, NeuralMass)
+    [value for value in vars(models).values() if isinstance(value, type) and issubclass(value, NeuralMass)]
+    + [KuramotoNetwork]
 )

@@ -23,15 +23,18 @@ class Link:
     send: Callable[[Tensor, Any], tuple[Tensor, ...]]
     receive: Callable[[Tensor, tuple[Tensor, ...], Any], Tensor]
     p: Any
-    weights: Tensor  # (*b, N, N), [to, from]
+    weights: Tensor  # (*b, N, N), [to, from]; (*b, 1, 1) is that of every pair of different nodes
     source: int
     target: int
 
     def __call__(self, x: Values) -> Tensor:
         """What arrives at every node, (*b, N)."""
         signal = x[self.source]
-        channels = torch.broadcast_tensors(*self.send(signal, self.p))
-        sums = torch.stack(channels, -2) @ self.weights.mT  # (*b, channels, N), one matrix product for all
+        sent = torch.stack(torch.broadcast_tensors(*self.send(signal, self.p)), -2)  # (*b, channels, N)
+        if self.weights.shape[-1] < signal.shape[-1]:
+            sums = self.weights * (sent.sum(-1, keepdim=True) - sent)
+        else:
+            sums = sent @ self.weights.mT  # one matrix product for all channels
         return self.receive(signal, sums.unbind(-2), self.p)
 
 

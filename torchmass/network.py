@@ -7,7 +7,8 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from torchmass.bounds import Bounds
-from torchmass.coupling import COUPLINGS, Coupling
+from torchmass.coupling import Coupling
+from torchmass.couplings import COUPLINGS
 from torchmass.declare import Input, State
 from torchmass.dynamics import Dynamics, Link
 from torchmass.model import NeuralMass
@@ -20,8 +21,9 @@ class Network(System):
     r"""N nodes of one model whose states reach each other through weights, without delay.
 
     `conn` is (N, N) or (B, N, N), `[to, from]`: `conn[i, j]` is the weight to node i from node j. Its diagonal is used
-    as given. `coupling` is `"diffusive"`, `"additive"` or an instance built with its weights; it reads the state
-    `coupled_var` of every node (default: the first) and adds to the input `target` (default: the model's port).
+    as given. A number is the weight of every pair of different nodes, summed in O(N). `coupling` is a name in
+    `torchmass.couplings.COUPLINGS` (`"diffusive"`, `"sine"`, …) or an instance built with its weights; it reads the
+    state `coupled_var` of every node (default: the first) and adds to the input `target` (default: the model's port).
     Further keywords are parameters of the coupling: `k=0.5`. The coupling is evaluated at every stage of a step.
 
     Raises `ValueError` for weights of a wrong shape, unknown states or ports, and for mixed dtypes or devices.
@@ -124,5 +126,7 @@ def _coupling(kind: str | Coupling, node: NeuralMass, conn: Any, values: dict[st
     if conn is None:
         raise TypeError("Network needs conn=, the (N, N) weights [to, from].")
     cls = lookup("torchmass", "coupling", kind, COUPLINGS)
-    check_shape("conn", as_value("conn", conn, node.like), "edge", node.in_size)
-    return cls(conn, like=node.like, **values)
+    weights = as_value("conn", conn, node.like)
+    if weights.ndim:
+        check_shape("conn", weights, "edge", node.in_size)
+    return cls(weights, node.in_size, like=node.like, **values)

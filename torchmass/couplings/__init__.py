@@ -1,0 +1,29 @@
+"""The kinds of coupling, by the names that `Network` takes."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from torchmass.coupling import Coupling
+from torchmass.couplings.linear import AdditiveCoupling as AdditiveCoupling
+from torchmass.couplings.linear import DiffusiveCoupling as DiffusiveCoupling
+from torchmass.couplings.sigmoidal import SigmoidalCoupling as SigmoidalCoupling
+from torchmass.couplings.sigmoidal import SigmoidalJansenRitCoupling as SigmoidalJansenRitCoupling
+from torchmass.couplings.sigmoidal import TanhCoupling as TanhCoupling
+from torchmass.couplings.sine import SineCoupling as SineCoupling
+from torchmass.couplings.tvb import TVBPreSigmoidalCoupling as TVBPreSigmoidalCoupling
+from torchmass.couplings.tvb import TVBSigmoidalCoupling as TVBSigmoidalCoupling
+from torchmass.couplings.tvb import TVBTanhCoupling as TVBTanhCoupling
+
+COUPLINGS: Mapping[str, type[Coupling]] = MappingProxyType(
+    {
+        "diffusive": DiffusiveCoupling,
+        "additive": AdditiveCoupling,
+        "sigmoidal": SigmoidalCoupling,
+        "tanh": TanhCoupling,
+        "sigmoidal_jansen_rit": SigmoidalJansenRitCoupling,
+        "sine": SineCoupling,
+        "tvb_tanh": TVBTanhCoupling,
+        "tvb_sigmoidal": TVBSigmoidalCoupling,
+        "tvb_pre_sigmoidal": TVBPreSigmoidalCoupling,
+    }
+)
