@@ -30,9 +30,9 @@ class Case:
         return " ".join([self.model, str(self.nodes), *extras])
 
     def parameters(self) -> dict[str, float]:
-        """The model's parameters at their defaults, without the starts."""
+        """The model's parameters at their defaults, without the starts and what others have as an input."""
         model = MODELS[self.model]
-        return {name: model.declarations[name].default for name in model.Params._fields}
+        return {name: model.declarations[name].default for name in model.Params._fields if name != "mu"}
 
     def start(self) -> Arrays:
         """Where every node starts: spread over the declared ranges, so that no two nodes do the same."""

@@ -142,6 +142,6 @@ def test_memory_is_measured(tmp_path):
 @pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++")
 def test_the_speed_of_a_model_is_printed(tmp_path):
     printed, written = run_quickly("zoo", tmp_path / "zoo.json", "--only", "WongWang")
-    assert list(written["millions"]) == ["WongWangStep", "WongWangExcInhStep"]
+    assert list(written["millions"]) == ["WongWangStep", "WongWangExcInhStep", "ReducedWongWangStep"]
     for name, speeds in written["millions"].items():
         assert f"| {name} | {speeds['forward']:.0f} | {speeds['gradient']:.0f} |" in printed
