@@ -157,9 +157,10 @@ class ZerlautSecondOrderStep(ZerlautStep):
         - 2c_{\lambda\eta}
         + \sum_\mu \big(c_{\lambda\mu}\,\partial_\mu F_\eta + c_{\eta\mu}\,\partial_\mu F_\lambda\big)
 
-    The derivatives are exact; the rest is as in `ZerlautStep`. The equations describe small fluctuations about a state
-    that lasts: where the rates are driven far from it (an input that jumps by more than 1 Hz, say) the covariances run
-    away with them, and the run stops with `NonFiniteError`.
+    The derivatives are exact; the rest is as in `ZerlautStep`. (The Virtual Brain 2.10 divides the derivatives by 1000,
+    so that they hardly act, and has ∂F_e/∂ν_e where the covariance of both rates needs ∂F_i/∂ν_e.) The equations
+    describe small fluctuations about a state that lasts: where the rates are driven far from it (an input that jumps by
+    more than 1 Hz, say) the covariances run away with them, and the run stops with `NonFiniteError`.
 
     Source: El Boustani & Destexhe 2009, A master equation formalism for macroscopic modeling of asynchronous irregular
     activity states, Neural Comput. 21:46, doi:10.1162/neco.2009.02-08-710, for the covariances; di Volo et al. 2019,
