@@ -95,6 +95,23 @@ def test_a_number_is_the_weight_of_every_pair_of_different_nodes(kind):
     torch.testing.assert_close(*(net.rhs({"x": x})["x"] for net in nets))
     nets[0].free("weights")
     assert nets[0].coupling.weights.shape == (1, 1)
+    alone = tm.Network(tm.LinearStep(1, gamma=0.0), 0.3, coupling="additive")
+    assert float(alone.rhs({"x": torch.ones(1)})["x"]) == 0  # there is no other node
+
+
+def test_a_matrix_of_one_weight_is_not_taken_for_a_number():
+    node, one = tm.LinearStep(3), torch.ones(1, 1)
+    for make in (
+        lambda: tm.Network(node, one),
+        lambda: tm.Network(node, coupling=tm.AdditiveCoupling(one)),
+        lambda: tm.Network(node, coupling=tm.AdditiveCoupling(1.0, 2)),
+        lambda: tm.AdditiveCoupling(one, 3),
+        lambda: tm.Network(node, torch.ones(3, 3)).assign(weights=one),
+        lambda: tm.KuramotoNetwork(3, one),
+    ):
+        with pytest.raises(ValueError, match=r"must be \(\*b, N, N\) with \[to, from\] and N=3"):
+            make()
+    tm.Network(node, 1.0).assign(weights=one)
 
 
 W = ARRAYS["kuramoto.W"]

@@ -20,19 +20,23 @@ class Coupling(Parametrised):
     of different nodes: sums are then taken over all nodes at once, in O(N).
     """
 
+    in_size: int
     weights = Param(0.0, "", "Connection strength, [to, from]; the diagonal is used as given.", per="edge")
     k = Param(1.0, "", "Global gain.")
 
     def __init__(self, weights: Any, in_size: int | None = None, *, like: Tensor | None = None, **values: Any) -> None:
         given = as_value("weights", weights, torch.empty(()) if like is None else like)
-        if not given.ndim and in_size is not None:
-            given = given.reshape(1, 1)
+        self.alike = not given.ndim and in_size is not None  # one weight for all pairs of different nodes
+        given = given.reshape(1, 1) if self.alike else given
         if given.ndim < 2 or given.shape[-1] != given.shape[-2]:
             raise ValueError(
                 f"weights must be square, (*b, N, N) with [to, from], or a number with in_size; got shape "
                 f"{tuple(given.shape)}."
             )
-        super().__init__(in_size or given.shape[-1], like=like, weights=given, **values)
+        super().__init__(given.shape[-1] if in_size is None else in_size, like=like, weights=given, **values)
+
+    def _size(self, declaration: Param) -> int | None:
+        return 1 if self.alike and declaration.per == "edge" else self.in_size
 
     @staticmethod
     def send(x: Tensor, p: Any) -> tuple[Tensor, ...]:

@@ -23,18 +23,16 @@ class Link:
     send: Callable[[Tensor, Any], tuple[Tensor, ...]]
     receive: Callable[[Tensor, tuple[Tensor, ...], Any], Tensor]
     p: Any
-    weights: Tensor  # (*b, N, N), [to, from]; (*b, 1, 1) is that of every pair of different nodes
+    weights: Tensor  # (*b, N, N), [to, from]; where all pairs of different nodes are alike, (*b, 1, 1)
     source: int
     target: int
+    alike: bool = False
 
     def __call__(self, x: Values) -> Tensor:
         """What arrives at every node, (*b, N)."""
         signal = x[self.source]
         sent = torch.stack(torch.broadcast_tensors(*self.send(signal, self.p)), -2)  # (*b, channels, N)
-        if self.weights.shape[-1] < signal.shape[-1]:
-            sums = self.weights * (sent.sum(-1, keepdim=True) - sent)
-        else:
-            sums = sent @ self.weights.mT  # one matrix product for all channels
+        sums = self.weights * (sent.sum(-1, keepdim=True) - sent) if self.alike else sent @ self.weights.mT
         return self.receive(signal, sums.unbind(-2), self.p)
 
 

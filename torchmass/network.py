@@ -79,6 +79,7 @@ class Network(System):
             weights=self.coupling.weights,
             source=list(self.states).index(self.coupled_var),
             target=list(self.inputs).index(self.target),
+            alike=self.coupling.alike,
         )
         return self.node.dynamics().joined(link)
 
@@ -120,8 +121,9 @@ def _coupling(kind: str | Coupling, node: NeuralMass, conn: Any, values: dict[st
     if isinstance(kind, Coupling):
         if conn is not None or values:
             raise TypeError("a coupling given as an instance holds its own weights and parameters.")
-        as_value("the weights of the coupling", kind.weights, node.like)
-        check_shape("the weights of the coupling", kind.weights, "edge", node.in_size)
+        weights = as_value("the weights of the coupling", kind.weights, node.like)
+        pairs = weights.expand(*weights.shape[:-2], kind.in_size, kind.in_size)
+        check_shape("the weights of the coupling", pairs, "edge", node.in_size)
         return kind
     if conn is None:
         raise TypeError("Network needs conn=, the (N, N) weights [to, from].")

@@ -56,6 +56,10 @@ class Parametrised(nn.Module):
         defaults = {name: declaration.default for name, declaration in self.declarations.items()}
         self._hold(defaults | values, torch.empty(()) if like is None else like)
 
+    def _size(self, declaration: Param) -> int | None:
+        """How many nodes the last axis (axes, of an edge value) of a value runs over; None where nothing is known."""
+        return self.in_size
+
     def _hold(self, values: Mapping[str, Any], like: Tensor) -> None:
         for name, value in values.items():
             declaration = lookup(type(self).__name__, "parameter", name, self.declarations)
@@ -63,7 +67,7 @@ class Parametrised(nn.Module):
                 self._drawn[name] = value
                 value = declaration.default
             tensor = as_value(self._label(name), value, like)
-            check_value(self._label(name), tensor, declaration, self.in_size)
+            check_value(self._label(name), tensor, declaration, self._size(declaration))
             self.fixed.register_buffer(name, tensor.clone())  # the caller's array stays the caller's
 
     @property
@@ -140,7 +144,7 @@ class Parametrised(nn.Module):
             bounds, transform = self._free[name]
             raw, label = getattr(self.raw, name), self._label(name)
             tensor = as_value(label, value, raw)
-            check_value(label, tensor, self.declarations[name], self.in_size)
+            check_value(label, tensor, self.declarations[name], self._size(self.declarations[name]))
             if not bool(bounds.inside(tensor).all()):
                 raise ValueError(f"{label} is free and must be {bounds}, got {report(tensor, ~bounds.inside(tensor))}.")
             with torch.no_grad():

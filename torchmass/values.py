@@ -43,7 +43,7 @@ def check_value(label: str, value: Tensor, declaration: Param, in_size: int | No
 def check_shape(label: str, value: Tensor, per: str, in_size: int) -> None:
     """Raise a `ValueError` unless the last axis (axes, for an edge value) fit `in_size` nodes."""
     if per == "edge":
-        if value.shape[-2:] not in ((in_size, in_size), (1, 1)):  # (1, 1): of every pair of different nodes
+        if value.shape[-2:] != (in_size, in_size):
             raise ValueError(
                 f"{label} must be (*b, N, N) with [to, from] and N={in_size}, got shape {tuple(value.shape)}."
             )
