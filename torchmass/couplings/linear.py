@@ -1,4 +1,4 @@
-"""Couplings that are linear in the signals."""
+"""Couplings that are linear in the signals, and what others share with them."""
 
 from typing import Any
 
@@ -7,6 +7,25 @@ from torch import Tensor
 
 from torchmass.coupling import Coupling
 from torchmass.declare import Param
+
+
+class Sending(Coupling):
+    """Those that send the signal itself."""
+
+    @staticmethod
+    def send(x: Tensor, p: Any) -> tuple[Tensor, ...]:
+        """The signal."""
+        return (x,)
+
+
+class Adding(Coupling):
+    """Those that add up what nodes made of their signals."""
+
+    @staticmethod
+    def receive(x: Tensor, sums: tuple[Tensor, ...], p: Any) -> Tensor:
+        """What arrives."""
+        (arriving,) = sums
+        return p.k * arriving
 
 
 class DiffusiveCoupling(Coupling):
@@ -27,18 +46,13 @@ class DiffusiveCoupling(Coupling):
         return p.k * (arriving - strength * x)
 
 
-class AdditiveCoupling(Coupling):
+class AdditiveCoupling(Sending):
     r"""\(u_i = k \sum_j w_{ij}\,x_j + b\), for signals and inputs `(*b, N)`.
 
     Source: the linear coupling of The Virtual Brain, Sanz-Leon et al. 2015, doi:10.1016/j.neuroimage.2015.01.002.
     """
 
     b = Param(0.0, "", "What arrives without any signal.")
-
-    @staticmethod
-    def send(x: Tensor, p: Any) -> tuple[Tensor, ...]:
-        """The signal."""
-        return (x,)
 
     @staticmethod
     def receive(x: Tensor, sums: tuple[Tensor, ...], p: Any) -> Tensor:

@@ -6,27 +6,8 @@ import torch
 from torch import Tensor
 
 from torchmass.bounds import POSITIVE
-from torchmass.coupling import Coupling
+from torchmass.couplings.linear import Adding, Sending
 from torchmass.declare import Param
-
-
-class Sending(Coupling):
-    """Those that send the signal itself."""
-
-    @staticmethod
-    def send(x: Tensor, p: Any) -> tuple[Tensor, ...]:
-        """The signal."""
-        return (x,)
-
-
-class Adding(Coupling):
-    """Those that add up what nodes made of their signals."""
-
-    @staticmethod
-    def receive(x: Tensor, sums: tuple[Tensor, ...], p: Any) -> Tensor:
-        """What arrives."""
-        (arriving,) = sums
-        return p.k * arriving
 
 
 class SigmoidalCoupling(Sending):

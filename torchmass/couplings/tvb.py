@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from torchmass.bounds import POSITIVE
-from torchmass.couplings.sigmoidal import Adding, Sending
+from torchmass.couplings.linear import Adding, Sending
 from torchmass.declare import Param
 
 

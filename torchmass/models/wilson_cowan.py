@@ -135,7 +135,7 @@ class WilsonCowanLinearStep(Rates):
     wEI = Param(0.3, "", "Weight to E from I.")
     wIE = Param(1.0, "", "Weight to I from E.")
     wII = Param(0.85, "", "Weight to I from I.")
-    r = Param(1.0, "", "Refractory fraction.", bounds=NONNEGATIVE)
+    r = WilsonCowanStep.r
 
     @staticmethod
     def derivative(s: Any, u: Any, p: Any) -> tuple[Tensor, ...]:
@@ -160,7 +160,7 @@ class WilsonCowanSymmetricStep(NeuralMass):
     a = Param(1.1, "", "Gain.")
     theta = Param(3.4, "", "Threshold.")
     wEE, wEI, wIE, wII = Weighted.wEE, Weighted.wEI, Weighted.wIE, Weighted.wII
-    r = Param(1.0, "", "Refractory fraction.", bounds=NONNEGATIVE)
+    r = WilsonCowanStep.r
 
     @staticmethod
     def derivative(s: Any, u: Any, p: Any) -> tuple[Tensor, ...]:
@@ -182,7 +182,7 @@ class WilsonCowanSimplifiedStep(Responses):
 
     w_exc = Param(8.0, "", "Weight from E, to both.")
     w_inh = Param(12.0, "", "Weight from I, to both.")
-    r = Param(1.0, "", "Refractory fraction.", bounds=NONNEGATIVE)
+    r = WilsonCowanStep.r
 
     @staticmethod
     def derivative(s: Any, u: Any, p: Any) -> tuple[Tensor, ...]:

@@ -4,7 +4,7 @@ from typing import Any
 
 from torch import Tensor
 
-from torchmass.bounds import NONNEGATIVE, POSITIVE
+from torchmass.bounds import POSITIVE
 from torchmass.declare import Input, Param, State
 from torchmass.models.wilson_cowan import Responses, Weighted, WilsonCowanStep, refractory, response
 
@@ -26,7 +26,7 @@ class WilsonCowanDivisiveStep(Weighted):
     wEI = Param(2.0, "", "Divisive weight to E from I.")
     wIE = Param(6.5, "", "Weight to I from E.")
     wII = Param(5.5, "", "Divisive weight to I from I.")
-    r = Param(1.0, "", "Refractory fraction.", bounds=NONNEGATIVE)
+    r = WilsonCowanStep.r
     sigma_E = Param(1.0, "", "What divides the excitatory response without inhibition.", bounds=POSITIVE)
     sigma_I = Param(1.0, "", "What divides the inhibitory response without inhibition.", bounds=POSITIVE)
 
