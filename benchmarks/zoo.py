@@ -10,7 +10,6 @@ import fresh
 import machine
 
 NODES, STEPS, REPETITIONS = 80, 10_000, 9
-DT = {"LorenzStep": 0.01, "CoombesByrne4dStep": 0.01, "ThalamusStep": 0.02}  # of the others 0.1
 
 
 def measure(cls: Any, steps: int, repetitions: int) -> dict[str, float]:
@@ -19,8 +18,7 @@ def measure(cls: Any, steps: int, repetitions: int) -> dict[str, float]:
 
     import torchmass as tm
 
-    dt = DT.get(cls.__name__, 0.1)
-    fixed, freed = cls(NODES), cls(NODES)
+    dt, fixed, freed = cls.usual_dt, cls(NODES), cls(NODES)
     freed.free(
         *(name for name in cls.Params._fields if bool(freed.declarations[name].bounds.inside(freed.value(name))))
     )

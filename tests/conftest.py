@@ -14,13 +14,9 @@ os.environ.setdefault("TORCHMASS_CACHE", str(Path(__file__).parents[1] / ".pytes
 MODELS = [info.cls for info in tm.list_models() if issubclass(info.cls, tm.NeuralMass)]
 
 
-# the step that a model takes, by that of the others
-FAST = {tm.LorenzStep: 0.1, tm.CoombesByrne4dStep: 0.1, tm.ThalamusStep: 0.2}
-
-
 def step_of(cls: type[tm.NeuralMass], usual: float) -> float:
     """A step in ms at which the model is stable, where `usual` is one for most."""
-    return usual * FAST.get(cls, 1.0)
+    return usual * cls.usual_dt / tm.NeuralMass.usual_dt
 
 
 @pytest.fixture(autouse=True)

@@ -34,6 +34,7 @@ class NeuralMass(Parametrised, System):
     category: ClassVar[str]
     use_case: ClassVar[str]
     more: ClassVar[bool] = False  # a variant, which the catalogue lists after the models
+    usual_dt: ClassVar[float] = 0.1  # ms: a step at which `heun` is stable at the defaults
     States: ClassVar[Any]  # named tuples of states, inputs and parameters
     Inputs: ClassVar[Any]
     __signature__: ClassVar[inspect.Signature]

@@ -65,6 +65,7 @@ class CoombesByrne4dStep(NeuralMass):
     """
 
     category, use_case, more = "physiological", "Next-gen mean-field, synapses with memory", True
+    usual_dt = 0.01
 
     r, v = CoombesByrneStep.r, CoombesByrneStep.v
     g = State(1.0, "", "Conductance of the synapses.", range=(0, 5))

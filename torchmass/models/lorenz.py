@@ -22,6 +22,7 @@ class LorenzStep(NeuralMass):
     """
 
     category, use_case = "phenomenological", "Chaos, coupling test fixture"
+    usual_dt = 0.01
 
     x = State(1.0, "", "Intensity of the convection, the signal.", range=(-20, 20))
     y = State(1.0, "", "Difference of temperature between the currents.", range=(-25, 25))

@@ -70,6 +70,7 @@ class ThalamusStep(NeuralMass):
     """
 
     category, use_case, more = "physiological", "Thalamic spindles, sleep", True
+    usual_dt = 0.02
 
     V_t = State(-68.0, "mV", "Potential of the relay cells.", range=(-75, -50))
     V_r = State(-68.0, "mV", "Potential of the reticular cells.", range=(-75, -50))
