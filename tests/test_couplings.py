@@ -61,7 +61,10 @@ def test_a_network_adds_up_what_every_node_sends(kind):
 
 @pytest.mark.parametrize("kind", COUPLINGS)
 def test_every_value_of_a_coupling_matters_and_its_gradient_is_right(kind):
-    net = tm.Network(tm.LinearStep(3, gamma=-0.5, init_x=torch.tensor([0.3, -0.4, 0.8])), WEIGHTS, coupling=kind)
+    node = tm.LinearStep(3, gamma=-0.5, init_x=torch.tensor([0.3, -0.4, 0.8]))
+    late = {"delays": 0.13, "distance": 0.01 + torch.rand(3, 3), "speed": 2.0}
+    unsaturated = {"G": 2.0} if kind == "tvb_pre_sigmoidal" else {}
+    net = tm.Network(node, WEIGHTS, coupling=kind, **late, **unsaturated)
     net.coupling.free(*net.coupling.declarations)
     sim = tm.Simulator(net, dt=0.1)
     names = [f"model.{name}" for name, _ in net.named_parameters()]

@@ -3,120 +3,20 @@
 Every backend interprets a `Dynamics`; `step` below is its meaning.
 """
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, ClassVar, Self
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from torchmass.bounds import Bounds
+from torchmass.drives import Drive, OUDrive, WhiteDrive
 from torchmass.integrators import Diffusion, Increments, Scheme, Values
+from torchmass.links import OUTPUT, Link, Past
 
-
-@dataclass(frozen=True)
-class Link:
-    """A coupling bound to its source state and its target input."""
-
-    send: Callable[[Tensor, Any], tuple[Tensor, ...]]
-    receive: Callable[[Tensor, tuple[Tensor, ...], Any], Tensor]
-    p: Any
-    weights: Tensor  # (*b, N, N), [to, from]; where all pairs of different nodes are alike, (*b, 1, 1)
-    source: int
-    target: int
-    alike: bool = False
-
-    def __call__(self, x: Values) -> Tensor:
-        """What arrives at every node, (*b, N)."""
-        signal = x[self.source]
-        sent = torch.stack(torch.broadcast_tensors(*self.send(signal, self.p)), -2)  # (*b, channels, N)
-        sums = self.weights * (sent.sum(-1, keepdim=True) - sent) if self.alike else sent @ self.weights.mT
-        return self.receive(signal, sums.unbind(-2), self.p)
-
-
-@dataclass(frozen=True)
-class Drive(ABC):
-    """A noise process on state `source`, or on input `source − S`; `names` are the tensors it depends on."""
-
-    source: int
-    sigma: Tensor
-    names: ClassVar[tuple[str, ...]] = ("sigma",)
-
-    @property
-    def leaves(self) -> tuple[Tensor, ...]:
-        """The tensors that the process depends on."""
-        return tuple(getattr(self, name) for name in self.names)
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """What kernels call them: `s_<source>` and `t_<source>`."""
-        return tuple(f"{name[0]}_{self.source}" for name in self.names)
-
-    @property
-    @abstractmethod
-    def kind(self) -> tuple[Any, ...]:
-        """The class and its arguments, with None for each tensor: what a kernel depends on, in plain values."""
-
-    def holding(self, *leaves: Any) -> Self:
-        """The same process with other tensors."""
-        return replace(self, **dict(zip(self.names, leaves, strict=True)))
-
-    @abstractmethod
-    def increment(self, x: Values, dt: float, normal: Tensor) -> Tensor:
-        """What the process adds to a state over one step from `x`."""
-
-    @abstractmethod
-    def held(self, x: Values, dt: float, normal: Tensor) -> Tensor:
-        """What the process adds to an input during one step from `x`."""
-
-
-@dataclass(frozen=True)
-class WhiteDrive(Drive):
-    """White noise of strength `sigma` per √ms, on a state times `g(s)` if given."""
-
-    g: Callable[[Any], Any] | None = None
-
-    @property
-    def kind(self) -> tuple[Any, ...]:
-        """The class and its arguments, without σ."""
-        return WhiteDrive, self.source, None, self.g
-
-    def increment(self, x: Values, dt: float, normal: Tensor) -> Tensor:
-        """σ√dt ξ."""
-        return self.sigma * dt**0.5 * normal
-
-    def held(self, x: Values, dt: float, normal: Tensor) -> Tensor:
-        """σξ/√dt."""
-        return self.sigma / dt**0.5 * normal
-
-
-@dataclass(frozen=True)
-class OUDrive(Drive):
-    """An Ornstein–Uhlenbeck process, η: standard deviation `sigma`, time constant `tau` in ms, state `place` of `x`."""
-
-    tau: Tensor
-    place: int
-    names: ClassVar[tuple[str, ...]] = ("sigma", "tau")
-
-    @property
-    def kind(self) -> tuple[Any, ...]:
-        """The class and its arguments, without σ and τ."""
-        return OUDrive, self.source, None, None, self.place
-
-    def increment(self, x: Values, dt: float, normal: Tensor) -> Tensor:
-        """η dt."""
-        return dt * x[self.place]
-
-    def held(self, x: Values, dt: float, normal: Tensor) -> Tensor:
-        """η."""
-        return x[self.place]
-
-    def moved(self, x: Values, dt: float, normal: Tensor) -> Tensor:
-        """η after one step, exact for any dt: e^(−dt/τ) η + σ √(1 − e^(−2dt/τ)) ξ."""
-        spread = self.sigma * torch.sqrt(-torch.expm1(-2 * dt / self.tau))
-        return torch.exp(-dt / self.tau) * x[self.place] + spread * normal
+Pasts = Sequence[Past | None]  # of each link
 
 
 @dataclass(frozen=True)
@@ -148,7 +48,7 @@ class Dynamics:
         """Every tensor that the equations, the couplings and the noise depend on, by name."""
         yield from zip(self.p._fields, self.p, strict=True)
         for link in self.links:
-            yield from zip(("weights", *link.p._fields), (link.weights, *link.p), strict=True)
+            yield from zip(link.labels, link.leaves, strict=True)
         driven = (*self.States._fields, *self.Inputs._fields)
         for drive in self.drives:
             yield from zip((f"noise_{driven[drive.source]}.{name}" for name in drive.names), drive.leaves, strict=True)
@@ -165,11 +65,43 @@ class Dynamics:
         processes = (f"noise_{driven[drive.source]}" for drive in self.drives if isinstance(drive, OUDrive))
         return (*self.States._fields, *processes)
 
+    def signal(self, source: int, x: Values) -> Tensor:
+        """What a link with this source reads in state `x`, (*b, N)."""
+        return self.output(self.S(*x), self.p) if source == OUTPUT else x[source]
+
+    @property
+    def sources(self) -> tuple[int, ...]:
+        """The sources of which the past is needed."""
+        return tuple(sorted({link.source for link in self.links if link.delays is not None}))
+
+    def source_name(self, source: int) -> str:
+        """What the past of a source is called in a state."""
+        return f"history_{'output' if source == OUTPUT else self.States._fields[source]}"
+
+    def reach(self, source: int, dt: float) -> int:
+        """How many steps of the past of a source are needed."""
+        return max(link.reach(dt) for link in self.links if link.source == source)
+
+    def pasts(self, histories: Sequence[Tensor], dt: float) -> Pasts:
+        """The past of every link, where that of every one of `sources` is (H, *b, N) before now."""
+        known = dict(zip(self.sources, histories, strict=True))
+        return [None if link.delays is None else link.past(known[link.source], dt) for link in self.links]
+
+    def remembered(self, pasts: Pasts, x: Values) -> Pasts:
+        """The past of every link with what it sends now, in state `x`."""
+        linked = zip(self.links, pasts, strict=True)
+        return [past and past.followed_by(link.sent(self.signal(link.source, x))) for link, past in linked]
+
     def inputs(self, x: Values, u: Sequence[Tensor]) -> Any:
-        """The inputs `u` with what the couplings add to them in state `x`."""
+        """The inputs `u` with what the couplings add to them in state `x`, in which they have always been."""
+        return self.inputs_at(x, 0.0, u, x, [None] * len(self.links))
+
+    def inputs_at(self, x: Values, c: float, u: Sequence[Tensor], start: Values, pasts: Pasts) -> Any:
+        """The inputs at the stage `x`, a fraction `c` into the step from `start`."""
         total = list(u)
-        for link in self.links:
-            total[link.target] = total[link.target] + link(x)
+        for link, past in zip(self.links, pasts, strict=True):
+            stage, when = (start, 0.0) if link.hold else (x, c)
+            total[link.target] = total[link.target] + link(self.signal(link.source, stage), past, when)
         return self.Inputs(*total)
 
     def local(self, x: Values, u: Any) -> Values:
@@ -221,16 +153,25 @@ class Dynamics:
 
 
 def step(
-    dynamics: Dynamics, scheme: Scheme, x: Values, u: Sequence[Tensor], dt: float, z: Sequence[Tensor] = ()
+    dynamics: Dynamics,
+    scheme: Scheme,
+    x: Values,
+    u: Sequence[Tensor],
+    dt: float,
+    z: Sequence[Tensor] = (),
+    pasts: Pasts | None = None,
 ) -> Values:
     """One step of `scheme` from `x` under inputs `u`, with a standard normal in `z` for each drive.
 
     White noise adds σ√dt z to a state (times g at every stage), or σz/√dt to an input over the whole step. An
     Ornstein–Uhlenbeck process adds its value at the start of the step to the input, or to the derivative of the state.
+    Couplings are evaluated at every stage, or held from the start; those with delays read `pasts`, in which x is now.
     """
     count = len(dynamics.bounds)
+    start, pasts = x[:count], [None] * len(dynamics.links) if pasts is None else pasts
     inputs, dw, diffusion = dynamics.pushes(x, u, dt, z)
-    moved = scheme(lambda stage, _: dynamics.inputs(stage, inputs), dynamics.local, x[:count], dt, dw, diffusion)
+    at = lambda stage, c: dynamics.inputs_at(stage, c, inputs, start, pasts)
+    moved = scheme(at, dynamics.local, start, dt, dw, diffusion)
     clamped = (bounds.clamp(value) for bounds, value in zip(dynamics.bounds, moved, strict=True))
     return (*clamped, *dynamics.processes(x, dt, z))
 
@@ -241,6 +182,7 @@ def batch_shape(dynamics: Dynamics, *values: Tensor) -> tuple[int, ...]:
     shapes += [leaf.shape[:-1] for leaf in dynamics.noise_leaves]
     for link in dynamics.links:
         shapes += [link.weights.shape[:-2], *(value.shape[:-1] for value in link.p)]
+        shapes += [] if link.delays is None else [link.delays.shape[:-2]]
     if len(different := set(shapes) - {()}) < 2:  # mostly; broadcast_shapes costs 60 µs
         return tuple(*different)
     try:

@@ -40,18 +40,21 @@ class KuramotoNetwork(Network):
     r"""N phases that pull each other; above a threshold of the gain they synchronise.
 
     .. math::
-        \dot\theta_i = \omega_i + \frac{k}{\mathcal N}\sum_{j \ne i} w_{ij}\,\sin(\theta_j - \theta_i - \alpha_i) + I_i
+        \dot\theta_i = \omega_i + \frac{k}{\mathcal N}\sum_{j \ne i} w_{ij}\,
+        \sin(\theta_j(t - d_{ij}) - \theta_i - \alpha_i) + I_i
 
     with 𝒩 = N, or 1 where `normalize_by_n` is False; a node is its own neighbour where `exclude_self` is False.
     `conn` is w, (N, N) or (B, N, N), `[to, from]`, or a number for all pairs alike (the default, 1), which costs O(N) a
     step instead of O(N²). `omega` (rad/ms), `init_theta` (rad) and `noise_theta` are those of the nodes, `k` and
     `alpha` (rad, of the node that receives) of the coupling. Between all pairs, with frequencies of density g that is
-    symmetric, phases synchronise above k = 2/(πg(0)).
+    symmetric, phases synchronise above k = 2/(πg(0)). With `delays` in ms, or `distance` in mm and `speed` in mm/ms,
+    phases are those of d ms ago; one delay τ between all synchronises them at Ω = ω − k(N − 1)/N sin(Ωτ + α).
 
     Raises `TypeError` for an unknown name and `ValueError` for a wrong value or shape.
 
     Source: Kuramoto 1984, Chemical Oscillations, Waves, and Turbulence, Springer, doi:10.1007/978-3-642-69689-3;
-    the phase lag: Sakaguchi & Kuramoto 1986, Prog. Theor. Phys. 76:576, doi:10.1143/PTP.76.576.
+    the phase lag: Sakaguchi & Kuramoto 1986, Prog. Theor. Phys. 76:576, doi:10.1143/PTP.76.576;
+    the delay: Yeung & Strogatz 1999, Phys. Rev. Lett. 82:648, doi:10.1103/PhysRevLett.82.648.
     """
 
     category: ClassVar[str] = "network"
@@ -68,6 +71,9 @@ class KuramotoNetwork(Network):
         alpha: Any = 0.0,
         normalize_by_n: bool = True,
         exclude_self: bool = True,
+        delays: Any = None,
+        distance: Any = None,
+        speed: Any = None,
         **values: Any,
     ) -> None:
         node = PhaseStep(in_size, **values)
@@ -78,4 +84,5 @@ class KuramotoNetwork(Network):
             check_shape("conn", weights, "edge", in_size)
             weights = weights * (1 - torch.eye(in_size).to(weights)) if exclude_self else weights
         weights = weights / in_size if normalize_by_n else weights
-        super().__init__(node, coupling=SineCoupling(weights, in_size, like=node.like, k=k, alpha=alpha))
+        late = {"delays": delays, "distance": distance, "speed": speed}
+        super().__init__(node, coupling=SineCoupling(weights, in_size, like=node.like, k=k, alpha=alpha, **late))

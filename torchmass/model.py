@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from torch.distributions import Distribution, Normal
 
 from torchmass.declare import Input, Param, State, declared, table
-from torchmass.dynamics import Drive, Dynamics, OUDrive, WhiteDrive
+from torchmass.drives import Drive, OUDrive, WhiteDrive
+from torchmass.dynamics import Dynamics
 from torchmass.naming import lookup, refuse
 from torchmass.noise import Noise, OUProcess, WhiteNoise
 from torchmass.parametrised import Parametrised
@@ -70,8 +71,7 @@ class NeuralMass(Parametrised, System):
         noise = {name: values.pop(name) for name in list(values) if name.startswith("noise_")}
         Parametrised.__init__(self, in_size, **values)
         self.noise = nn.ModuleDict()
-        for name, process in noise.items():
-            self._attach(name.removeprefix("noise_"), process)
+        self.attach({name.removeprefix("noise_"): process for name, process in noise.items()})
 
     @classmethod
     def preset(cls, name: str, in_size: int = 1, **values: Any) -> Self:
@@ -80,6 +80,12 @@ class NeuralMass(Parametrised, System):
         Raises `UnknownNameError`, a `ValueError`, for a name that is none of them.
         """
         return cls(in_size, **{**lookup(cls.__name__, "preset", name, cls.presets), **values})
+
+    def attach(self, noise: Mapping[str, Any]) -> Self:
+        """Drive states and inputs, by name, with a `WhiteNoise` or an `OUProcess` each; returns self."""
+        for driven, process in noise.items():
+            self._attach(driven, process)
+        return self
 
     def _attach(self, driven: str, process: Any) -> None:
         sources = [*self.state_declarations, *self.input_declarations]

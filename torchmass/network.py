@@ -3,14 +3,15 @@
 from collections.abc import Mapping
 from typing import Any, Self
 
-from torch import Tensor
+from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from torchmass.bounds import Bounds
 from torchmass.coupling import Coupling
 from torchmass.couplings import COUPLINGS
 from torchmass.declare import Input, State
-from torchmass.dynamics import Dynamics, Link
+from torchmass.dynamics import Dynamics
+from torchmass.links import OUTPUT
 from torchmass.model import NeuralMass
 from torchmass.naming import lookup, refuse
 from torchmass.system import System
@@ -18,13 +19,20 @@ from torchmass.values import as_value, check_shape
 
 
 class Network(System):
-    r"""N nodes of one model whose states reach each other through weights, without delay.
+    r"""N nodes of one model that reach each other through weights, at once or after delays.
 
     `conn` is (N, N) or (B, N, N), `[to, from]`: `conn[i, j]` is the weight to node i from node j. Its diagonal is used
     as given. A number is the weight of every pair of different nodes, summed in O(N). `coupling` is a name in
-    `torchmass.couplings.COUPLINGS` (`"diffusive"`, `"sine"`, …) or an instance built with its weights; it reads the
-    state `coupled_var` of every node (default: the first) and adds to the input `target` (default: the model's port).
-    Further keywords are parameters of the coupling: `k=0.5`. The coupling is evaluated at every stage of a step.
+    `torchmass.couplings.COUPLINGS` (`"diffusive"`, `"sine"`, …); it reads `coupled_var` of every node (a state, by
+    default the first, or `"output"`, that of the model) and adds to the input `target` (default: the model's port).
+    `distance` in mm and `speed` in mm/ms, or `delays` in ms, make what is sent arrive later; further keywords are
+    parameters of the coupling (`k=0.5`) and options of `Coupling` (`interpolation`, `max_delay`, `hold`, `mask`).
+    `coupling` may also be an instance, built with its weights, or a dict of instances, each from its `source` to its
+    `target`; `net.coupling` is what was given. `noise` is a process on `coupled_var`, or a dict of processes by state
+    and input, as `noise_<state>` of the nodes.
+
+    Couplings without delays are evaluated at every stage of a step, those with delays read the past at the stage's
+    time; before the run the signal has been what it is at its start, unless `x0` gives `history_<source>`, (H, *b, N).
 
     Raises `ValueError` for weights of a wrong shape, unknown states or ports, and for mixed dtypes or devices.
     """
@@ -34,22 +42,45 @@ class Network(System):
         node: NeuralMass,
         conn: Any = None,
         *,
-        coupling: str | Coupling = "diffusive",
+        coupling: str | Coupling | Mapping[str, Coupling] = "diffusive",
         coupled_var: str | None = None,
         target: str | None = None,
+        noise: Any = None,
         **values: Any,
     ) -> None:
         super().__init__()
         if not isinstance(node, NeuralMass):
             raise TypeError(f"Network needs a model such as HopfStep(in_size=80), got {type(node).__name__}.")
-        source, target = coupled_var or next(iter(node.states)), target or node.port
+        self.node, self.in_size = node, node.in_size
+        self.coupled_var, self.target = coupled_var or next(iter(node.states)), target
+        if isinstance(coupling, Mapping):
+            parts = {name: _coupling(kind, node, conn, values) for name, kind in coupling.items()}
+            self.coupling = nn.ModuleDict(parts)
+        else:
+            self.coupling = _coupling(coupling, node, conn, values)
+        for part in self.couplings.values():
+            self._ends(part)
+        if noise is not None:
+            node.attach(noise if isinstance(noise, Mapping) else {self.coupled_var: noise})
+
+    @property
+    def couplings(self) -> Mapping[str, Coupling]:
+        """Every coupling, by its name; one that has none is ""."""
+        parts = self.coupling.items() if isinstance(self.coupling, nn.ModuleDict) else [("", self.coupling)]
+        return {name: part for name, part in parts if isinstance(part, Coupling)}
+
+    def _ends(self, coupling: Coupling) -> tuple[int, int]:
+        """The places of the state, or `OUTPUT`, that a coupling reads, and of the input that it enters."""
+        node, source = self.node, coupling.source or self.coupled_var
+        target = coupling.target or self.target or node.port
         if target is None:
             refuse(node.label, "input for a network", target, node.inputs)
-        lookup(node.label, "state", source, node.state_declarations)
         lookup(node.label, "input", target, node.inputs)
-        self.node, self.in_size = node, node.in_size
-        self.coupled_var, self.target = source, target
-        self.coupling = _coupling(coupling, node, conn, values)
+        place = list(node.inputs).index(target)
+        if source == "output" and source not in node.state_declarations:
+            return OUTPUT, place
+        lookup(node.label, "state", source, node.state_declarations)
+        return list(node.states).index(source), place
 
     @property
     def states(self) -> Mapping[str, State]:
@@ -71,53 +102,57 @@ class Network(System):
         return self.node.starts()
 
     def dynamics(self) -> Dynamics:
-        """The equations of the nodes, joined by the coupling."""
-        link = Link(
-            send=self.coupling.send,
-            receive=self.coupling.receive,
-            p=self.coupling.values(),
-            weights=self.coupling.weights,
-            source=list(self.states).index(self.coupled_var),
-            target=list(self.inputs).index(self.target),
-            alike=self.coupling.alike,
-        )
-        return self.node.dynamics().joined(link)
+        """The equations of the nodes, joined by the couplings."""
+        links = (coupling.link(*self._ends(coupling)) for coupling in self.couplings.values())
+        return self.node.dynamics().joined(*links)
 
     def free(self, *names: str, **bounds: tuple[float, float] | Bounds) -> Self:
-        """Make values of the coupling or of the nodes trainable; returns self.
+        """Make values of the couplings or of the nodes trainable; returns self.
 
-        A name that both have is ambiguous and raises: free it on `net.coupling` or `net.node`.
+        A value of one of several couplings is `"<coupling>.<name>"`. A name that more than one of them has is ambiguous
+        and raises: say which, or free it on `net.coupling` or `net.node`.
         """
         for name in names:
-            self._owner(name).free(name)
+            owner, own = self._owner(name)
+            owner.free(own)
         for name, limits in bounds.items():
-            self._owner(name).free(**{name: limits})
+            owner, own = self._owner(name)
+            owner.free(**{own: limits})
         return self
 
     def fix(self, *names: str) -> Self:
         """Undo `free`; returns self."""
         for name in names:
-            self._owner(name).fix(name)
+            owner, own = self._owner(name)
+            owner.fix(own)
         return self
 
     def assign(self, **values: Any) -> Self:
-        """Give values of the coupling or of the nodes new values; returns self."""
+        """Give values of the couplings or of the nodes new values; returns self."""
         for name, value in values.items():
-            self._owner(name).assign(**{name: value})
+            owner, own = self._owner(name)
+            owner.assign(**{own: value})
         return self
 
-    def _owner(self, name: str) -> Coupling | NeuralMass:
-        owners = [owner for owner in (self.coupling, self.node) if name in owner.declarations]
+    def _owner(self, name: str) -> tuple[Coupling | NeuralMass, str]:
+        """What holds a value, and its name there."""
+        part, _, own = name.rpartition(".")
+        holders = self.couplings if part else {**self.couplings, "node": self.node}
+        owners = {held: owner for held, owner in holders.items() if part in ("", held) and own in owner.declarations}
         if not owners:
-            refuse("Network", "parameter", name, [*self.coupling.declarations, *self.node.declarations])
-        if len(owners) == 2:
+            prefixed = ((f"{held}." if held else "", coupling) for held, coupling in self.couplings.items())
+            names = [f"{prefix}{known}" for prefix, coupling in prefixed for known in coupling.declarations]
+            refuse("Network", "parameter", name, [*names, *self.node.declarations])
+        if len(owners) > 1:
+            kinds = " and ".join("the node" if held == "node" else f"the coupling {held}".strip() for held in owners)
             raise ValueError(
-                f"{name!r} is a parameter of both the coupling and the node: name it on net.coupling or net.node."
+                f"{own!r} is a parameter of both {kinds}: name it on net.coupling or net.node, or '<coupling>.{own}'."
             )
-        return owners[0]
+        ((_, owner),) = owners.items()
+        return owner, own
 
 
-def _coupling(kind: str | Coupling, node: NeuralMass, conn: Any, values: dict[str, Any]) -> Coupling:
+def _coupling(kind: Any, node: NeuralMass, conn: Any, values: dict[str, Any]) -> Coupling:
     if isinstance(kind, Coupling):
         if conn is not None or values:
             raise TypeError("a coupling given as an instance holds its own weights and parameters.")

@@ -79,6 +79,10 @@ class Parametrised(nn.Module):
     def _label(self, name: str) -> str:
         return f"{type(self).__name__}.{name}"
 
+    def _taking_part(self, name: str) -> Tensor | None:
+        """Which entries of a value matter, True where they do; None for all."""
+        return None
+
     def value(self, name: str) -> Tensor:
         """The value of a declared parameter in natural units."""
         if name in self._free:
@@ -114,11 +118,12 @@ class Parametrised(nn.Module):
             raise ValueError(f"{label} is a distribution; assign a number or a tensor before freeing it.")
         if bounds not in declaration.bounds:
             raise ValueError(f"{label} must be {declaration.bounds}; it cannot be freed to be {bounds}.")
-        value = getattr(self.fixed, name)
+        value, transform, part = getattr(self.fixed, name), bounds.transform, self._taking_part(name)
+        if part is not None and value.ndim:  # what does not matter is somewhere inside
+            value = torch.where(part, value, torch.as_tensor(transform(torch.zeros_like(value))))
         if not bool(bounds.inside(value).all()):
             where = report(value, ~bounds.inside(value))
             raise ValueError(f"{label} must lie strictly inside its bounds to be freed ({bounds}), got {where}.")
-        transform = bounds.transform
         del self.fixed._buffers[name]
         raw = torch.as_tensor(transform.inv(value)).detach().clone()
         self.raw.register_parameter(name, nn.Parameter(raw))
@@ -145,6 +150,8 @@ class Parametrised(nn.Module):
             raw, label = getattr(self.raw, name), self._label(name)
             tensor = as_value(label, value, raw)
             check_value(label, tensor, self.declarations[name], self._size(self.declarations[name]))
+            if (part := self._taking_part(name)) is not None and raw.ndim:
+                tensor = torch.where(part, tensor, torch.as_tensor(transform(torch.zeros_like(raw))))
             if not bool(bounds.inside(tensor).all()):
                 raise ValueError(f"{label} is free and must be {bounds}, got {report(tensor, ~bounds.inside(tensor))}.")
             with torch.no_grad():

@@ -8,8 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from torchmass.accuracy import DtCheck, relative_difference
+from torchmass.history import apart, checked, remembered
+from torchmass.history import halved as halved_histories
 from torchmass.inputs import lay_out
-from torchmass.integrators import INTEGRATORS, Values
+from torchmass.integrators import INTEGRATORS
 from torchmass.kernels import adaptive, compiled, eager, fused
 from torchmass.kernels.choice import choose
 from torchmass.kernels.explain import Explanation, explain
@@ -166,7 +168,9 @@ class Simulator(nn.Module):
             plan = self._plan(self._steps("duration", duration), x0=x0, seed=seed, inputs=inputs)
             quiet = replace(plan, dynamics=replace(plan.dynamics, drives=()))
             halved = tuple(u if u is None or u.shape[0] == 1 else u.repeat_interleave(2, 0) for u in quiet.inputs)
-            fine = replace(quiet, dt=self.dt / 2, steps=2 * quiet.steps, transient=1, every=2, inputs=halved)
+            past = halved_histories(quiet.dynamics, self.dt, quiet.x0, quiet.histories)
+            twice = {"steps": 2 * quiet.steps, "transient": 1, "every": 2}
+            fine = replace(quiet, dt=self.dt / 2, inputs=halved, histories=past, **twice)
             coarse_series, fine_series = eager.run(quiet).series, eager.run(fine).series
         differences = {name: relative_difference(coarse_series[name], fine_series[name]) for name in plan.names}
         order = INTEGRATORS[self.method].order
@@ -196,18 +200,22 @@ class Simulator(nn.Module):
         **recorded: Any,
     ) -> Plan:
         model, dynamics = self.model, self.model.dynamics()
-        starts = model.starts() | _given(model, x0)
+        states, histories = apart(x0 or {})
+        starts = model.starts() | _given(model, states, isinstance(x0, RunState))
+        histories = checked(dynamics, self.dt, histories, model.in_size, model.like)
         seed, first_step, first_simulation = origin(dynamics, starts, x0, seed, first_simulation, self.dt)
         laid_out = lay_out(model, inputs, first_step, steps, self.dt)
-        driven = tuple(u for u in laid_out if u is not None)
+        driven = (*(u for u in laid_out if u is not None), *histories.values())
         shape = (*batch_axes(dynamics, starts, driven, batch_size), model.in_size)
+        x = place(starts, shape, seed, first_simulation, model.like)
         return Plan(
             dynamics=dynamics,
             method=self.method,
             dt=self.dt,
             steps=steps,
             names=dynamics.names,
-            x0=place(starts, shape, seed, first_simulation, model.like),
+            x0=x,
+            histories=tuple(remembered(dynamics, self.dt, x, histories).values()),
             inputs=laid_out,
             monitors=resolve(monitors, dynamics.names, dynamics),
             seed=seed,
@@ -219,17 +227,19 @@ class Simulator(nn.Module):
     def _compute(self, plan: Plan, allow_nonfinite: bool) -> Result:
         if self.method in INTEGRATORS:
             backend = choose(plan, self.backend).backend
-            series, x, finite = BACKENDS[backend](plan)
+            found = BACKENDS[backend](plan)
         else:
             backend = "torchdiffeq"
-            series, x, finite = adaptive.run(plan, self.adjoint, self.rtol, self.atol)
-        if not finite and not allow_nonfinite:
-            refuse_nonfinite(plan, series, x)
-        return Result(series, plan.times, self._end(plan, x), plan.seed, backend, plan.method)
+            found = adaptive.run(plan, self.adjoint, self.rtol, self.atol)
+        if not found.finite and not allow_nonfinite:
+            refuse_nonfinite(plan, found.series, found.ends)
+        return Result(found.series, plan.times, self._end(plan, found), plan.seed, backend, plan.method)
 
     @staticmethod
-    def _end(plan: Plan, x: Values) -> RunState:
-        states, step = dict(zip(plan.names, x, strict=True)), plan.first_step + plan.steps
+    def _end(plan: Plan, found: Outcome) -> RunState:
+        states, step = dict(zip(plan.names, found.ends, strict=True)), plan.first_step + plan.steps
+        sources = map(plan.dynamics.source_name, plan.dynamics.sources)
+        states |= zip(sources, found.histories, strict=True)
         return RunState(states, seed=plan.seed, step=step, dt=plan.dt, first_simulation=plan.first_simulation)
 
     def extra_repr(self) -> str:
@@ -237,10 +247,10 @@ class Simulator(nn.Module):
         return f"dt={self.dt:g} ms, method={self.method!r}, backend={self.backend!r}"
 
 
-def _given(model: System, x0: Mapping[str, Any] | None) -> dict[str, Tensor]:
+def _given(model: System, x0: Mapping[str, Any], continues: bool) -> dict[str, Tensor]:
     """The states that a run is told to start from, checked like `init_<state>` unless they continue a run."""
-    given = model.checked_state(x0 or {})
-    if not isinstance(x0, RunState):
+    given = model.checked_state(x0)
+    if not continues:
         for name, value in given.items():
             check_value(f"x0[{name!r}]", value, model.states[name].as_param(), model.in_size)
     return given

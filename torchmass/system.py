@@ -10,6 +10,7 @@ from torch.distributions import Distribution
 
 from torchmass.declare import Input, State
 from torchmass.dynamics import Dynamics, batch_shape, step
+from torchmass.history import apart, checked, followed, remembered
 from torchmass.integrators import INTEGRATORS
 from torchmass.kernels.draws import normals
 from torchmass.naming import lookup, refuse
@@ -51,15 +52,22 @@ class System(nn.Module):
         return type(self).__name__
 
     def initial_state(
-        self, batch_size: int | None = None, *, seed: int | None = None, first_simulation: int = 0
+        self,
+        batch_size: int | None = None,
+        *,
+        seed: int | None = None,
+        first_simulation: int = 0,
+        dt: float | None = None,
     ) -> dict[str, Tensor]:
         """The start of every state, `(N,)` or `(batch_size, N)`, as a run with this seed draws it.
 
-        Parameters that carry batch axes give theirs to the state.
+        Parameters that carry batch axes give theirs to the state. For steps of `dt` ms a network with delays also has
+        `history_<source>`, the signal of the steps before, (H, *b, N), which is that of the start.
         """
         starts, dynamics = self.starts(), self.dynamics()
         shape = (*batch_axes(dynamics, starts, (), batch_size), self.in_size)
-        return dict(zip(starts, place(starts, shape, seed, first_simulation, self.like), strict=True))
+        x = place(starts, shape, seed, first_simulation, self.like)
+        return dict(zip(starts, x, strict=True)) | ({} if dt is None else remembered(dynamics, dt, x, {}))
 
     def rhs(self, state: Mapping[str, Tensor], **inputs: Any) -> dict[str, Tensor]:
         """The time derivative of every declared state, per ms, each `(*b, N)`; couplings included, white noise not.
@@ -89,9 +97,22 @@ class System(nn.Module):
         if not dt > 0:
             raise ValueError(f"dt must be > 0 ms, got {dt}.")
         scheme = lookup("torchmass", "method", method, INTEGRATORS)
-        x, u, dynamics = self._state(state), self._inputs(inputs), self.dynamics()
+        states, given = apart(state)
+        x, u, dynamics = self._state(states), self._inputs(inputs), self.dynamics()
         z = self._normals(dynamics, x, seed, step_index) if dynamics.drives else ()
-        return dict(zip(self.states, step(dynamics, scheme, x, u, dt, z), strict=True))
+        histories = self._histories(dynamics, dt, given)
+        pasts = dynamics.remembered(dynamics.pasts(tuple(histories.values()), dt), x)
+        later = step(dynamics, scheme, x, u, dt, z, pasts)
+        return dict(zip(self.states, later, strict=True)) | followed(dynamics, histories, x)
+
+    def _histories(self, dynamics: Dynamics, dt: float, given: Mapping[str, Any]) -> dict[str, Tensor]:
+        for name in map(dynamics.source_name, dynamics.sources):
+            if name not in given:
+                raise ValueError(
+                    f"{self.label} has delays: the state given needs {name}, the past of its signals; take it from "
+                    f"initial_state(dt={dt:g}), or run in a Simulator."
+                )
+        return checked(dynamics, dt, given, self.in_size, self.like)
 
     def _normals(self, dynamics: Dynamics, x: tuple[Tensor, ...], seed: int | None, at: int) -> list[Tensor]:
         if seed is None:

@@ -43,10 +43,13 @@ def check_value(label: str, value: Tensor, declaration: Param, in_size: int | No
 def check_shape(label: str, value: Tensor, per: str, in_size: int) -> None:
     """Raise a `ValueError` unless the last axis (axes, for an edge value) fit `in_size` nodes."""
     if per == "edge":
-        if value.shape[-2:] != (in_size, in_size):
+        if value.ndim and value.shape[-2:] != (in_size, in_size):
             raise ValueError(
                 f"{label} must be (*b, N, N) with [to, from] and N={in_size}, got shape {tuple(value.shape)}."
             )
+    elif per == "all":
+        if value.ndim and value.shape[-1] != 1:
+            raise ValueError(f"{label} must be a number or (B, 1), one for all nodes, got shape {tuple(value.shape)}.")
     elif value.ndim and value.shape[-1] not in (1, in_size):
         raise ValueError(
             f"{label} must be a number, (N,), (B, 1) or (B, N) with N={in_size}, got shape {tuple(value.shape)}."

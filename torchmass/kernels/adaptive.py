@@ -21,6 +21,8 @@ def run(plan: Plan, adjoint: bool, rtol: float | None, atol: float | None) -> Ou
         raise ValueError(
             f"method {plan.method!r} is for models without noise; use 'heun' or 'euler', or drop the noise."
         )
+    if plan.dynamics.sources:
+        raise ValueError(f"method {plan.method!r} is for couplings without delays; use 'heun' or 'rk4'.")
     plan = watched(plan)
     start = torch.stack(plan.x0)  # (S, *b, N)
     relative, absolute = TOLERANCES[start.dtype]
@@ -61,6 +63,6 @@ class _Field(torch.nn.Module):
 
     def adjoint_arguments(self, adjoint: bool) -> dict[str, Any]:
         """The tensors whose gradient the continuous adjoint must carry."""
-        links = [tensor for link in self.plan.dynamics.links for tensor in (link.weights, *link.p)]
+        links = [tensor for link in self.plan.dynamics.links for tensor in link.leaves]
         tensors = (*self.plan.dynamics.p, *links, *(u for u in self.plan.inputs if u is not None))
         return {"adjoint_params": tuple(t for t in tensors if t.requires_grad)} if adjoint else {}

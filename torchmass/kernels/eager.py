@@ -1,18 +1,28 @@
 """The reference meaning of a run: a Python loop over `step`, differentiated by autograd."""
 
+from collections import deque
 from collections.abc import Callable
 from functools import partial
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from torchmass.dynamics import step
+from torchmass.dynamics import Pasts, step
 from torchmass.integrators import INTEGRATORS, Values
 from torchmass.kernels.finite import watch_states, watched
 from torchmass.kernels.plan import Outcome, Plan
 
 Step = Callable[..., Values]
+
+
+class Carried(NamedTuple):
+    """What goes from step to step: the states, what couplings remember, and the latest signals of each source."""
+
+    x: Values
+    pasts: Pasts
+    signals: tuple[deque[Tensor], ...]
 
 
 def run(plan: Plan, advance: Step = step) -> Outcome:
@@ -26,27 +36,37 @@ def run(plan: Plan, advance: Step = step) -> Outcome:
             "checkpoint with method='exp_euler' is for the fused loop, and this run is eager; see explain()."
         )
     plan = watched(plan)
-    x, stretches, rows = plan.x0, plan.checkpoint != "none", dict[str, list[Tensor]]()
+    latest = tuple(deque(rows.unbind(), maxlen=len(rows)) for rows in plan.histories)
+    carried, rows = Carried(plan.x0, plan.pasts(), latest), dict[str, list[Tensor]]()
+    stretches = plan.checkpoint != "none"
     length = plan.interval() if stretches else plan.steps
     for begin in range(0, plan.steps, length):
-        stretch = partial(_stretch, plan, advance, begin, min(begin + length, plan.steps))
-        found = checkpoint(stretch, *x, use_reentrant=False, preserve_rng_state=False) if stretches else stretch(*x)
-        x, recorded = found
+        stretch = partial(_stretch, plan, advance, begin, min(begin + length, plan.steps), carried)
+        found = checkpoint(stretch, use_reentrant=False, preserve_rng_state=False) if stretches else stretch()
+        carried, recorded = found
         for name, values in recorded.items():
             rows.setdefault(name, []).extend(values)
-    return Outcome({name: torch.stack(values) for name, values in rows.items()}, x)
+    histories = tuple(torch.stack(tuple(signals)) for signals in carried.signals)
+    return Outcome({name: torch.stack(values) for name, values in rows.items()}, carried.x, histories)
 
 
-def _stretch(plan: Plan, advance: Step, begin: int, end: int, *x: Tensor) -> tuple[Values, dict[str, list[Tensor]]]:
+def _stretch(
+    plan: Plan, advance: Step, begin: int, end: int, carried: Carried
+) -> tuple[Carried, dict[str, list[Tensor]]]:
     """The steps from `begin` to `end`: where they lead, and what the monitors see on the way."""
-    scheme, rows, horizon = INTEGRATORS[plan.method], plan.rows, plan.grad_horizon
+    scheme, rows, horizon, dynamics = INTEGRATORS[plan.method], plan.rows, plan.grad_horizon, plan.dynamics
+    x, pasts, signals = carried.x, carried.pasts, tuple(deque(kept, kept.maxlen) for kept in carried.signals)
     recorded: dict[str, list[Tensor]] = {name: [] for name in plan.monitors}
     for i, u, z in zip(range(begin, end), plan.input_rows(begin, end), plan.noise_rows(begin, end), strict=True):
         if horizon and i and i % horizon == 0:
             x = tuple(value.detach() for value in x)
-        x = advance(plan.dynamics, scheme, x, u, plan.dt, z)
+            pasts = [past and past.detach() for past in pasts]
+        pasts = dynamics.remembered(pasts, x)
+        for kept, source in zip(signals, dynamics.sources, strict=True):
+            kept.append(dynamics.signal(source, x))
+        x = advance(dynamics, scheme, x, u, plan.dt, z, pasts)
         watch_states(plan, i, x)
         if i in rows:
             for name, value in plan.record(x).items():
                 recorded[name].append(value)
-    return x, recorded
+    return Carried(x, pasts, signals), recorded

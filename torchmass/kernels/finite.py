@@ -50,10 +50,11 @@ def _where(plan: Plan) -> str:
 
 def _first_nonfinite(plan: Plan) -> tuple[int, str, tuple[int, ...]] | None:
     """The first step that ends in a state that is not finite, that state's name and the index in it."""
-    x, scheme = plan.x0, INTEGRATORS[plan.method]
+    x, scheme, pasts = plan.x0, INTEGRATORS[plan.method], plan.pasts()
     with torch.no_grad():
         for i, (u, z) in enumerate(zip(plan.input_rows(), plan.noise_rows(), strict=True)):
-            x = step(plan.dynamics, scheme, x, u, plan.dt, z)
+            pasts = plan.dynamics.remembered(pasts, x)
+            x = step(plan.dynamics, scheme, x, u, plan.dt, z, pasts)
             for name, value in zip(plan.names, x, strict=True):
                 wrong = ~value.isfinite()
                 if bool(wrong.any()):
@@ -74,7 +75,7 @@ def watched(plan: Plan) -> Plan:
     if not torch.is_grad_enabled() or torch.compiler.is_compiling():
         return plan
     dynamics = plan.dynamics
-    links = [replace(link, weights=_watch("weights", link.weights), p=_watch_each(link.p)) for link in dynamics.links]
+    links = [link.holding(*map(_watch, link.labels, link.leaves)) for link in dynamics.links]
     drives = [drive.holding(*map(_watch, drive.names, drive.leaves)) for drive in dynamics.drives]
     dynamics = replace(dynamics, p=_watch_each(dynamics.p), links=tuple(links), drives=tuple(drives))
     return replace(plan, dynamics=dynamics)

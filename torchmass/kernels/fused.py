@@ -33,7 +33,7 @@ def run(plan: Plan) -> Outcome:
     series, ends = dict(zip(call.kept, found, strict=False)), found[len(call.kept) :][: len(plan.x0)]
     seen = {name: _seen(plan, monitor, series) for name, monitor in plan.monitors.items()}
     own = all(isinstance(monitor, (StateMonitor, OutputMonitor)) for monitor in plan.monitors.values())
-    return Outcome(seen, tuple(ends), finite=own and not torch.compiler.is_compiling() and not found[-2].item())
+    return Outcome(seen, tuple(ends), (), finite=own and not torch.compiler.is_compiling() and not found[-2].item())
 
 
 def _execute(call: Call, starts: Values, leaves: Values) -> Sequence[Tensor]:

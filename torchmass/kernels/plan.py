@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from torchmass.dynamics import Dynamics
+from torchmass.dynamics import Dynamics, Pasts
 from torchmass.integrators import Values
 from torchmass.kernels.draws import normals
 from torchmass.values import whole
@@ -74,6 +74,7 @@ class Plan:
     x0: Values  # each (*b, N)
     inputs: tuple[Tensor | None, ...]  # each (T or 1, *b, N or 1); None where nothing is given, which is 0
     monitors: Mapping[str, Monitor]
+    histories: Values = ()  # of each source of the dynamics: the signal before the run, (H, *b, N)
     transient: int = 0
     every: int = 1
     seed: int | None = None
@@ -112,6 +113,10 @@ class Plan:
             raise TypeError(f"a monitor must return a tensor, got {type(value).__name__}.")
         return value
 
+    def pasts(self) -> Pasts:
+        """What every coupling remembers when the run begins."""
+        return self.dynamics.pasts(self.histories, self.dt)
+
     @property
     def is_steady(self) -> bool:
         """Whether no input changes in time."""
@@ -148,8 +153,9 @@ class Plan:
 
 
 class Outcome(NamedTuple):
-    """What a backend computed: the rows of every monitor, (T, *b, …), and the states in which the run ends."""
+    """What a backend computed: the rows of every monitor, (T, *b, …), the states in which the run ends, histories."""
 
     series: dict[str, Tensor]
     ends: Values
+    histories: Values = ()  # as in a plan
     finite: bool = False  # whether all of it is known to be finite

@@ -6,7 +6,8 @@ from functools import cache, partial
 from typing import Any, NamedTuple, Self
 
 from torchmass.bounds import Bounds
-from torchmass.dynamics import Drive, Dynamics, step
+from torchmass.drives import Drive
+from torchmass.dynamics import Dynamics, step
 from torchmass.integrators import INTEGRATORS
 from torchmass.kernels.graph import Graph, Node
 from torchmass.kernels.trace import Scalar, TraceError, backward, read

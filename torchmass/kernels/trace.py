@@ -28,7 +28,9 @@ class TraceError(ValueError):
 def _is_ours(file: str) -> bool:
     """Whether a file is of torch, of the tracer or of what calls it, and not of a model."""
     path, kernels = Path(file), Path(__file__).parent
-    helpers = {kernels.parent / name for name in ("dynamics.py", "integrators.py", "exprel.py")}
+    helpers = {
+        kernels.parent / name for name in ("dynamics.py", "drives.py", "links.py", "integrators.py", "exprel.py")
+    }
     return kernels in path.parents or path in helpers or Path(torch.__file__).parent in path.parents
 
 

@@ -1,0 +1,130 @@
+"""Links: couplings bound to what they read and where they enter, and what they remember."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from torchmass.values import report
+
+OUTPUT = -1  # the source of a link that reads the model's output
+
+
+@dataclass(frozen=True)
+class Past:
+    """What a link sent up to now, and how far back each edge reads.
+
+    Between two samples what was sent is interpolated linearly. The derivative with respect to a lag that is a whole
+    number of steps is the one towards longer lags.
+    """
+
+    rows: Tensor  # (R, *b, C, N), one a step, oldest first; the last is now
+    lags: Tensor  # (*b, N, N), [to, from], in steps
+    reach: int  # steps that the longest lag needs
+
+    def followed_by(self, sent: Tensor) -> "Past":
+        """The past one step later, when `sent`, (*b, C, N), is now."""
+        return replace(self, rows=torch.cat((self.rows[-self.reach :], sent.unsqueeze(0))))
+
+    def detach(self) -> "Past":
+        """The same past, cut from the graph."""
+        return replace(self, rows=self.rows.detach())
+
+    def arriving(self, sent: Tensor, c: float) -> Tensor:
+        """What each edge delivers at a fraction `c` of the coming step, (*b, C, N, N); `sent` is sent just then.
+
+        A lag shorter than that reads between now and then.
+        """
+        age = self.lags - c
+        back = age.clamp(min=0)
+        whole = back.detach().floor()
+        near, far = self._row(whole), self._row(whole + 1)
+        past = near + (back - whole).unsqueeze(-3) * (far - near)
+        if c == 0:
+            return past
+        now = self.rows[-1].unsqueeze(-2)
+        ahead = now + (-age / c).unsqueeze(-3) * (sent.unsqueeze(-2) - now)
+        return torch.where((age < 0).unsqueeze(-3), ahead, past)
+
+    def _row(self, back: Tensor) -> Tensor:
+        """What was sent `back` steps ago, (*b, C, N, N)."""
+        nodes, last = self.rows.shape[-1], len(self.rows) - 1
+        flat = self.rows.movedim(0, -1).flatten(-2)  # (*b, C, N·R)
+        where = (last - back.long()).clamp(min=0) + len(self.rows) * torch.arange(nodes, device=back.device)
+        batch = torch.broadcast_shapes(flat.shape[:-2], where.shape[:-2])
+        where = where.flatten(-2).unsqueeze(-2).expand(*batch, flat.shape[-2], nodes * nodes)
+        return flat.expand(*batch, *flat.shape[-2:]).gather(-1, where).unflatten(-1, (nodes, nodes))
+
+
+@dataclass(frozen=True)
+class Link:
+    """A coupling bound to its source, a state or `OUTPUT`, and its target input.
+
+    With `delays` it reads the past; with `hold` it is evaluated at the start of a step and held over its stages.
+    """
+
+    send: Callable[[Tensor, Any], tuple[Tensor, ...]]
+    receive: Callable[[Tensor, tuple[Tensor, ...], Any], Tensor]
+    p: Any
+    weights: Tensor  # (*b, N, N), [to, from]; where all pairs of different nodes are alike, (*b, 1, 1)
+    source: int
+    target: int
+    alike: bool = False
+    delays: Tensor | None = None  # (*b, N, N) in ms
+    nearest: bool = False  # delays are rounded to whole steps
+    longest: float | None = None  # ms that are reserved for delays
+    hold: bool = False
+
+    def sent(self, signal: Tensor) -> Tensor:
+        """The channels that a node sends, (*b, C, N)."""
+        return torch.stack(torch.broadcast_tensors(*self.send(signal, self.p)), -2)
+
+    def __call__(self, signal: Tensor, past: Past | None = None, c: float = 0.0) -> Tensor:
+        """What arrives at every node at a fraction `c` of the step, where the signal is this, (*b, N)."""
+        sent = self.sent(signal)
+        if past is not None:
+            sums = (self.weights.unsqueeze(-3) * past.arriving(sent, c)).sum(-1)
+        else:
+            sums = self.weights * (sent.sum(-1, keepdim=True) - sent) if self.alike else sent @ self.weights.mT
+        return self.receive(signal, sums.unbind(-2), self.p)
+
+    def lags(self, dt: float) -> Tensor:
+        """The delays in steps, (*b, N, N)."""
+        assert self.delays is not None
+        lags = self.delays / dt
+        return torch.floor(lags + 0.5) if self.nearest else lags
+
+    def reach(self, dt: float) -> int:
+        """How many steps of the past are needed, 0 without delays. Raises `ValueError` for delays beyond `longest`."""
+        if self.delays is None:
+            return 0
+        if self.longest is None:
+            return int(self.lags(dt).detach().max()) + 1
+        if bool((beyond := self.delays > self.longest).any()):
+            found = report(self.delays.detach(), beyond)
+            raise ValueError(f"a delay is {found}, in ms, beyond max_delay={self.longest:g} ms: allow more.")
+        return int(self.longest / dt + 0.5 * self.nearest) + 1
+
+    def past(self, history: Tensor, dt: float) -> Past | None:
+        """The past in which the signal was `history`, (H, *b, N), before now; None without delays."""
+        if self.delays is None:
+            return None
+        reach = self.reach(dt)
+        return Past(self.sent(history[len(history) - reach :]), self.lags(dt), reach)
+
+    @property
+    def leaves(self) -> tuple[Tensor, ...]:
+        """Every tensor it depends on: the parameters of its equations, weights, delays."""
+        return (*self.p, self.weights, *(() if self.delays is None else (self.delays,)))
+
+    def holding(self, *leaves: Tensor) -> "Link":
+        """The same link with other leaves."""
+        own, (weights, *delays) = leaves[: len(self.p)], leaves[len(self.p) :]
+        return replace(self, p=type(self.p)(*own), weights=weights, delays=delays[0] if delays else None)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """What users call the leaves."""
+        return (*self.p._fields, "weights", *(() if self.delays is None else ("delays",)))
