@@ -10,7 +10,7 @@ from torchmass.bounds import REAL, Bounds
 
 UNITS = frozenset(
     {
-        *("", "ms", "s", "1/ms", "1/ms²", "rad/ms", "Hz", "1/(ms Hz)", "per √ms"),
+        *("", "ms", "s", "1/ms", "1/ms²", "rad", "rad/ms", "Hz", "1/(ms Hz)", "per √ms"),
         *("mV", "mV/s", "1/mV", "nA", "pA", "Hz/nA", "nA/Hz", "Hz/pA", "nS", "pF", "Hz²", "mM"),
         *("mS/cm²", "µF/cm²", "mm", "mm/ms"),
     }

@@ -1,5 +1,6 @@
 """Values from users: numbers, lists, arrays or tensors, turned into tensors and checked once."""
 
+import math
 from numbers import Integral
 from typing import Any
 
@@ -29,11 +30,16 @@ def as_value(label: str, value: Any, like: Tensor) -> Tensor:
 
 
 def check_value(label: str, value: Tensor, declaration: Param, in_size: int | None) -> None:
-    """Raise a `ValueError` unless `value` has a fitting shape, is finite and within bounds."""
+    """Raise a `ValueError` unless `value` has a fitting shape, is finite and within bounds.
+
+    A quantity whose default is infinite may be infinite.
+    """
     if in_size is not None:
         check_shape(label, value, declaration.per, in_size)
-    if is_nonfinite(value):
-        raise ValueError(f"{label} must be finite, got {report(value, ~value.isfinite())}.")
+    # what may never end has an infinite default, and may be infinite; clamped, only its NaN is not finite
+    finite = value.clamp(-1, 1) if math.isinf(declaration.default) else value
+    if is_nonfinite(finite):
+        raise ValueError(f"{label} must be finite, got {report(value, ~finite.isfinite())}.")
     admitted = declaration.bounds.admits(value)
     if known_false(admitted.all()):
         unit = f" {declaration.unit}" if declaration.unit else ""
