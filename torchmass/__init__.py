@@ -3,6 +3,7 @@
 from torchmass import datasets as datasets
 from torchmass import models as models
 from torchmass import objectives as objectives
+from torchmass import stimuli as stimuli
 from torchmass import viz as viz
 from torchmass.accuracy import DtCheck as DtCheck
 from torchmass.bounds import NONNEGATIVE as NONNEGATIVE
