@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from torchmass.naming import lookup, refuse
+from torchmass.stimuli import Stimulus
 from torchmass.system import System
 from torchmass.values import as_value, check_shape, is_nonfinite, report
 
@@ -14,18 +15,35 @@ from torchmass.values import as_value, check_shape, is_nonfinite, report
 def lay_out(system: System, inputs: Any, first: int, steps: int, dt: float) -> tuple[Tensor | None, ...]:
     """Every declared input over `steps` steps from step `first`; None for an input not given, which is 0.
 
-    `inputs` is None, a number, a tensor with time leading, a callable `f(i, t)`, or a dict of these by input.
+    `inputs` is None, a number, a tensor with time leading, a callable `f(i, t)`, a stimulus, or a dict of these by
+    input.
     """
     given: dict[str, Any] = {}
     if isinstance(inputs, Mapping):
         for name, value in inputs.items():
             lookup(system.label, "input", name, system.inputs)
-            given[name] = _sample(value, first, steps, dt) if callable(value) else value
-    elif callable(inputs):
-        given |= _columns(system, _sample(inputs, first, steps, dt))
+            given[name] = _sampled(value, first, steps, dt)
+    elif callable(inputs) and not isinstance(inputs, Stimulus):
+        given |= _columns(system, _call(inputs, first, steps, dt))
     elif inputs is not None:
-        given[_port(system)] = inputs
+        given[_port(system)] = _sampled(inputs, first, steps, dt)
     return tuple(_over_time(f"input {n}", given[n], system, steps) if n in given else None for n in system.inputs)
+
+
+def sample(stimulus: Stimulus, first: int, steps: int, dt: float, c: float = 0.0) -> Tensor:
+    """A stimulus at the fraction `c` of each of `steps` steps from step `first`: (T, *b, N or 1).
+
+    A steady one is a single row, expanded over time.
+    """
+    i = torch.arange(first, first + (1 if stimulus.is_steady else steps), dtype=torch.float64)
+    rows = stimulus.at((i + c) * dt)
+    return rows.expand(steps, *rows.shape[1:])
+
+
+def _sampled(value: Any, first: int, steps: int, dt: float) -> Any:
+    if isinstance(value, Stimulus):
+        return sample(value, first, steps, dt)
+    return _call(value, first, steps, dt) if callable(value) else value
 
 
 def _port(system: System) -> str:
@@ -38,7 +56,7 @@ class _Samples(list[Any]):
     """What a callable returned at each step."""
 
 
-def _sample(f: Callable[[int, float], Any], first: int, steps: int, dt: float) -> _Samples:
+def _call(f: Callable[[int, float], Any], first: int, steps: int, dt: float) -> _Samples:
     return _Samples(f(i, i * dt) for i in range(first, first + steps))
 
 

@@ -96,8 +96,9 @@ class Simulator(nn.Module):
         `monitors`: None (all states), a list of state names (and `"output"`, the model's output), a callable of the
         states at one time (recorded as `"output"`), or a dict of names to either. `inputs`: a number or a tensor with
         time leading over the whole run for the coupling port, a callable `f(i, t)` called once per step before the
-        run, or a dict of these by input; held over each step. `x0` starts states elsewhere than at `init_<state>`; a
-        result's `.state` continues its run, bit for bit. Series are `(T, *b, N)`; `batch_size` adds a batch axis.
+        run, one of `tm.stimuli`, or a dict of these by input; held over each step. `x0` starts states elsewhere than at
+        `init_<state>`; a result's `.state` continues its run, bit for bit. Series are `(T, *b, N)`; `batch_size` adds a
+        batch axis.
 
         Without `seed`, a run that draws random numbers takes one from torch's default generator and keeps it as
         `.seed`. Simulation i of a batch draws as simulation `first_simulation + i`. Raises `NonFiniteError` when a
