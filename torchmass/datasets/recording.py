@@ -1,14 +1,13 @@
 """Recording: a measured time series with its sampling interval and the names of its regions."""
 
 import csv
-import importlib
-import importlib.util
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Self
 
 import torch
 from torch import Tensor
+
+from torchmass.datasets.packages import require, shipped
 
 NUISANCE = ("WM", "Vent", "Brain")  # white matter, ventricles and whole brain, in raw scanner units: not regions
 
@@ -63,10 +62,7 @@ class Recording:
             raise ValueError(
                 f"a band needs 0 < low < high < {nyquist:g} Hz (tr={self.tr:g} ms), got {low_hz, high_hz}."
             )
-        try:
-            signal = importlib.import_module("scipy.signal")
-        except ImportError as error:
-            raise ImportError("band_pass needs scipy: pip install 'torchmass[data]'.") from error
+        signal = require("scipy.signal", "band_pass")
         sections = signal.butter(2, (low_hz, high_hz), "bandpass", fs=1000 / self.tr, output="sos")
         passed = signal.sosfiltfilt(sections, self.data.detach().cpu().double().numpy(), axis=0)
         return replace(self, data=torch.as_tensor(passed.copy()).to(self.data))
@@ -78,12 +74,7 @@ def nitime_fmri() -> Recording:
     Regions are named with L or R for the hemisphere, as in the file. Raises `ImportError` without nitime and
     `FileNotFoundError` where it comes without the file.
     """
-    package = importlib.util.find_spec("nitime")  # found, not imported: that would import all of its analyses
-    if package is None or not package.submodule_search_locations:
-        raise ImportError("this recording is part of the package nitime: pip install 'torchmass[data]'.")
-    path = Path(next(iter(package.submodule_search_locations))) / "data" / "fmri_timeseries.csv"
-    if not path.is_file():
-        raise FileNotFoundError(f"the installed nitime has no {path}; install it anew: pip install 'torchmass[data]'.")
+    path = shipped("nitime", "data", "fmri_timeseries.csv")
     with path.open(newline="") as file:
         names, *rows = csv.reader(file)
     kept = [i for i, name in enumerate(names) if name not in NUISANCE]
