@@ -1,4 +1,5 @@
-"""Recordings to fit, read from packages that ship them."""
+"""Recordings to fit, and connectomes to couple nodes through: from files, from packages, or generated."""
 
+from torchmass.datasets.connectome import Connectome as Connectome
 from torchmass.datasets.recording import Recording as Recording
 from torchmass.datasets.recording import nitime_fmri as nitime_fmri
