@@ -3,3 +3,4 @@
 from torchmass.datasets.connectome import Connectome as Connectome
 from torchmass.datasets.recording import Recording as Recording
 from torchmass.datasets.recording import nitime_fmri as nitime_fmri
+from torchmass.datasets.synthetic import synthetic_connectome as synthetic_connectome
