@@ -1,14 +1,15 @@
 """The pieces of work that are timed, and the numbers that all engines start from."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
+from engine import CHECKED_STEPS, Arrays
 
 import torchmass as tm
 
 DT = 0.1  # ms
 MODELS = {"hopf": tm.HopfStep, "jansen_rit": tm.JansenRitStep}
-Arrays = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,10 @@ class Case:
         """What `requirements.py` calls it: the model, how many nodes, and what else."""
         extras = [name for name in ("gradient", "network") if getattr(self, name)]
         return " ".join([self.model, str(self.nodes), *extras])
+
+    def shortened(self) -> Self:
+        """The steps that are checked, without noise, of which every engine draws its own."""
+        return replace(self, steps=min(CHECKED_STEPS, self.steps), sigma=0.0)
 
     def parameters(self) -> dict[str, float]:
         """The model's parameters at their defaults, without the starts and what others have as an input."""

@@ -2,9 +2,38 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, Protocol, Self, TypeVar
 
-from cases import Arrays, Case
+import numpy as np
+
+CHECKED_STEPS = 100  # at least, and of most cases
+Arrays = dict[str, np.ndarray]
+
+
+class Task(Protocol):
+    """A piece of work to be timed, a frozen dataclass: a `Case` or a `NetworkCase`."""
+
+    @property
+    def title(self) -> str:
+        """What it is called in tables."""
+        ...
+
+    @property
+    def key(self) -> str:
+        """What requirements call it."""
+        ...
+
+    @property
+    def steps(self) -> int:
+        """How many steps it takes."""
+        ...
+
+    def shortened(self) -> Self:
+        """The steps in which engines are compared, without noise, of which every engine draws its own."""
+        ...
+
+
+TaskT = TypeVar("TaskT", bound=Task)
 
 
 class LeftOutError(Exception):
@@ -20,12 +49,13 @@ class Work:
 
 
 @dataclass(frozen=True)
-class Engine:
+class Engine(Generic[TaskT]):
     """A way to compute a case: `build` sets it up and returns the work: its series, and its gradient if asked for.
 
     `build` returns None for a case the engine does not do, and raises `ImportError` or `LeftOutError` where it could
-    not.
+    not. What `read` returns may be empty: nothing to compare.
     """
 
     name: str
-    build: Callable[[Case], Work | None]
+    build: Callable[[TaskT], Work | None]
+    timed: bool = True  # or only there for the others to be compared with

@@ -4,15 +4,13 @@ import gc
 import math
 import statistics
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from time import perf_counter
 from typing import Any
 
 import numpy as np
-from cases import Arrays, Case
-from engine import Engine, LeftOutError, Work
+from engine import Arrays, Engine, LeftOutError, Task, TaskT, Work
 
-CHECKED_STEPS = 100
 TOLERANCE = 1e-3  # of the largest relative difference over the checked steps
 SHORT, FILLED = 5e-3, 2e-2  # calls that take less than the one are timed in batches that take the other, in seconds
 
@@ -29,6 +27,12 @@ class Row:
     times: list[float] = field(default_factory=list)
     difference: dict[str, float] = field(default_factory=dict)  # to the first engine, by series
     agrees: bool | None = None
+    memory: float | None = None  # MB, the peak above the process, where it is measured
+
+    @property
+    def family(self) -> str:
+        """The engine without its variant: that of "library (variant)" is "library"."""
+        return self.engine.partition(" (")[0]
 
     @property
     def median(self) -> float | None:
@@ -47,7 +51,7 @@ class Effort:
     least: int = 3  # counted runs beyond the budget, unless one run exceeds it
 
 
-def measure(case: Case, engines: Sequence[Engine], effort: Effort) -> list[Row]:
+def measure(case: TaskT, engines: Sequence[Engine[TaskT]], effort: Effort) -> list[Row]:
     """One row per engine that does the case; the first engine is the one the others are compared with."""
     reference: Arrays | None = None
     rows: list[Row] = []
@@ -64,18 +68,19 @@ def measure(case: Case, engines: Sequence[Engine], effort: Effort) -> list[Row]:
             continue
         rows.append(row)
         checked, work = prepared
-        reference = reference or checked
-        row.difference = {name: relative(checked[name], reference[name], name) for name in reference}
-        row.agrees = all(difference < TOLERANCE for difference in row.difference.values())
+        if checked:
+            reference = reference or checked
+            row.difference = {name: relative(checked[name], reference[name], name) for name in reference}
+            row.agrees = all(difference < TOLERANCE for difference in row.difference.values())
         if work is not None:
             running.append((row, work))
     _repeat(running, effort)
     return rows
 
 
-def _prepare(engine: Engine, case: Case, row: Row, effort: Effort) -> tuple[Arrays, Work | None] | None:
+def _prepare(engine: Engine[TaskT], case: TaskT, row: Row, effort: Effort) -> tuple[Arrays, Work | None] | None:
     """The checked steps, and the work at full length, run once; no work if it would take too long."""
-    short = replace(case, steps=min(CHECKED_STEPS, case.steps), sigma=0.0)  # engines draw other noise
+    short = case.shortened()
     start = perf_counter()
     check = engine.build(short)
     if check is None:
@@ -83,6 +88,9 @@ def _prepare(engine: Engine, case: Case, row: Row, effort: Effort) -> tuple[Arra
     found = check.call()
     row.first_call = perf_counter() - start
     checked = check.read(found)
+    if not engine.timed:
+        row.status = "only compared with"
+        return checked, None
     expected = _timed(check.call) * case.steps / short.steps
     if expected > effort.patience:
         row.status = f"left out: one call would take about {expected:.0f} s"
@@ -135,6 +143,7 @@ def relative(value: np.ndarray, reference: np.ndarray, name: str) -> float:
     return float(worst) if np.isfinite(worst) else float("inf")
 
 
-def as_json(case: Case, rows: Sequence[Row]) -> dict[str, Any]:
+def as_json(case: Task, rows: Sequence[Row]) -> dict[str, Any]:
     """A case and its rows, every repetition included."""
-    return {"case": asdict(case), "rows": [asdict(row) | {"median": row.median} for row in rows]}
+    said = asdict(case) | {"title": case.title, "key": case.key}  # type: ignore[call-overload]
+    return {"case": said, "rows": [asdict(row) | {"median": row.median} for row in rows]}

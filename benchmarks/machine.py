@@ -3,12 +3,17 @@
 import json
 import os
 import platform
+import sys
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("torchmass", "torch", "numpy", "jax", "jaxlib", "brainmass", "brainstate", "numba")
+PACKAGES = (
+    *("torchmass", "torch", "numpy", "jax", "jaxlib", "brainmass", "brainstate", "numba"),
+    *("tvboptim", "neurolib", "tvb-library"),
+)
+RIVALS = "TORCHMASS_RIVALS"  # folders with further packages, as in PATH
 
 
 def pin(threads: int) -> None:
@@ -21,6 +26,14 @@ def pin(threads: int) -> None:
     if hasattr(os, "sched_setaffinity"):  # XLA sizes its pool by the cores it may use
         allowed = sorted(os.sched_getaffinity(0))
         os.sched_setaffinity(0, allowed[-threads:])
+
+
+def find_rivals() -> None:
+    """Look for rivals in the folders that $TORCHMASS_RIVALS names as well, after all others.
+
+    Some cannot be installed beside the rest, because of versions that they exclude.
+    """
+    sys.path.extend(filter(None, os.environ.get(RIVALS, "").split(os.pathsep)))
 
 
 def describe(threads: int) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import argparse
 import inspect
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -42,15 +43,13 @@ JOBS = {
 
 
 def measure(job: Job, quick: bool) -> dict[str, Any]:
-    """Peak above what there was before, in MB, and the seconds it took; a short run has loaded all libraries."""
+    """The peak of a long run; a short one has loaded all libraries."""
     import torch
     from cases import CASES
     from with_torch import simulator
 
     import torchmass as tm
 
-    if not CLEAR.exists():
-        return {"status": "left out: only Linux says how much memory a process has had at most"}
     options: dict[str, Any] = {"monitors": [job.monitor], "sample_every": job.every}
     if job.model == "jansen_rit":
         options["inputs"] = 220.0
@@ -68,10 +67,19 @@ def measure(job: Job, quick: bool) -> dict[str, Any]:
                 series.square().mean().backward()
 
     run(2 * job.every)
+    return peak(lambda: run(job.steps // QUICK if quick else job.steps))
+
+
+def peak(call: Callable[[], Any]) -> dict[str, Any]:
+    """The peak of a call above what there was before, in MB, and the seconds it took."""
+    if not CLEAR.exists():
+        return {"status": "left out: only Linux says how much memory a process has had at most"}
     CLEAR.write_text("5")  # from now on, a new peak
     before, start = _megabytes("VmRSS"), perf_counter()
-    run(job.steps // QUICK if quick else job.steps)
-    return {"seconds": perf_counter() - start, "above": _megabytes("VmHWM") - before, "before": before}
+    kept = call()
+    seconds, most = perf_counter() - start, _megabytes("VmHWM")
+    del kept
+    return {"seconds": seconds, "above": most - before, "before": before}
 
 
 def _megabytes(name: str) -> float:

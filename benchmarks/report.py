@@ -2,18 +2,21 @@
 
 from collections.abc import Sequence
 
-from cases import Case
+from engine import Task
 from harness import Row
 from requirements import Verdict
 
-Measured = Sequence[tuple[Case, Sequence[Row]]]
+Measured = Sequence[tuple[Task, Sequence[Row]]]
 
 
-def table(case: Case, rows: Sequence[Row]) -> str:
+def table(case: Task, rows: Sequence[Row]) -> str:
     """One case: what each engine took."""
     head = ["engine", "first call", "median", "min–max", "runs", "ratio", "largest difference"]
-    base = rows[0].median if rows else None
-    return f"### {case.title}\n\n" + markdown(head, [_cells(row, base) for row in rows])
+    base = next((row.median for row in rows if row.median is not None), None)
+    body = [_cells(row, base) for row in rows]
+    if any(row.memory is not None for row in rows):
+        head, body = [*head, "memory"], [[*cells, _megabytes(row)] for cells, row in zip(body, rows, strict=True)]
+    return f"### {case.title}\n\n" + markdown(head, body)
 
 
 def summary(measured: Measured) -> str:
@@ -48,12 +51,16 @@ def _cells(row: Row, base: float | None) -> list[str]:
     return [row.engine, first, duration(row.median), spread, runs, ratio, agreement]
 
 
+def _megabytes(row: Row) -> str:
+    return "" if row.memory is None else f"{row.memory:,.0f} MB"
+
+
 def _brief(row: Row | None) -> str:
     if row is None:
         return "—"
     if row.median is None or row.first_call is None:
         return row.status
-    flag = "" if row.agrees else " DIFFERS"
+    flag = " DIFFERS" if row.agrees is False else ""
     return f"{duration(row.median)} ({duration(row.first_call)}){flag}"
 
 

@@ -1,9 +1,10 @@
 """Requirement: a ratio of two medians of one run that must be large, or small, enough."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from cases import Case
+from engine import Task
 from harness import Row
 
 OURS = "torchmass fused"
@@ -11,7 +12,10 @@ OURS = "torchmass fused"
 
 @dataclass(frozen=True)
 class Requirement:
-    """In every work, the time of the engine `over` by that of `under` is at least `bound`, or at most."""
+    """In every work, the time of the engine `over` by that of `under` is at least `bound`, or at most.
+
+    An engine may be a family, of which the fastest counts; `of` may be "memory", that of the fastest.
+    """
 
     text: str
     over: str
@@ -20,6 +24,7 @@ class Requirement:
     bound: float
     at_most: bool = False
     against: tuple[str, ...] = ()  # works of `under`, where they are not the same
+    of: str = "median"
 
 
 @dataclass
@@ -49,20 +54,28 @@ REQUIREMENTS = (
 )
 
 
-def judge(requirement: Requirement, measured: Sequence[tuple[Case, Sequence[Row]]]) -> Verdict:
+def judge(requirement: Requirement, measured: Sequence[tuple[Task, Sequence[Row]]]) -> Verdict:
     """Reached if it is in all works; not reached if it is missed in one; else not known."""
-    rows = {(case.key, row.engine): row for case, found in measured for row in found}
+    rows = {case.key: found for case, found in measured}
     verdict = Verdict(requirement.text)
     for work, base in zip(requirement.works, requirement.against or requirement.works, strict=True):
-        over, under = (rows.get(key) for key in ((work, requirement.over), (base, requirement.under)))
+        over, under = _fastest(rows.get(work, ()), requirement.over), _fastest(rows.get(base, ()), requirement.under)
         if over is None or under is None:
             verdict.missing[work] = "not run"
-        elif over.median is None or under.median is None:
-            ours = (over if requirement.over.startswith("torchmass") else under).median
+            continue
+        above, below = (getattr(row, requirement.of) for row in (over, under))
+        if above is None or below is None:
+            ours = above if requirement.over.startswith("torchmass") else below
             verdict.missing[work] = "no rival here" if ours is not None else "not timed"
         else:
-            verdict.ratios[work] = over.median / under.median
+            verdict.ratios[work] = above / below
     bound = requirement.bound
     enough = [ratio <= bound if requirement.at_most else ratio >= bound for ratio in verdict.ratios.values()]
     verdict.reached = False if not all(enough) else None if verdict.missing else True
     return verdict
+
+
+def _fastest(rows: Sequence[Row], name: str) -> Row | None:
+    """The row of an engine, or the fastest one of a family."""
+    named = [row for row in rows if name in (row.engine, row.family)]
+    return min(named, key=lambda row: math.inf if row.median is None else row.median, default=None)

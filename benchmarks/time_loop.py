@@ -2,7 +2,7 @@
 
 import argparse
 import warnings
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import machine
@@ -30,9 +30,10 @@ def main(options: argparse.Namespace) -> None:
     # what follows imports numpy, torch and jax, which read the pinning once
     import torch
     from cases import CASES
-    from harness import Effort, as_json, measure
-    from report import summary, table, verdicts
-    from requirements import REQUIREMENTS, judge
+    from conclusion import conclude
+    from harness import Effort, measure
+    from report import table
+    from requirements import REQUIREMENTS
 
     warnings.filterwarnings("ignore", message="dynamo_pgo force disabled")  # machine.pin did
     torch.set_num_threads(options.threads)
@@ -47,20 +48,9 @@ def main(options: argparse.Namespace) -> None:
     measured = []
     for case in cases:
         torch._dynamo.reset()  # a case pays for its own compilation
-        rows = measure(case, engines, effort)
-        measured.append((case, rows))
-        print(table(case, rows), flush=True)
-    judged = [judge(requirement, measured) for requirement in REQUIREMENTS]
-    print(f"{machine.sentence(described)}\n\nMedian, in brackets the first call.\n\n{summary(measured)}\n")
-    print(verdicts(judged) + ("\nA quick run decides nothing.\n" if options.quick else ""), flush=True)
-    machine.write(
-        options.json,
-        {
-            "machine": described,
-            "cases": [as_json(case, rows) for case, rows in measured],
-            "must_reach": [asdict(verdict) for verdict in judged],
-        },
-    )
+        measured.append((case, measure(case, engines, effort)))
+        print(table(*measured[-1]), flush=True)
+    conclude(options, described, measured, REQUIREMENTS)
 
 
 def _engines(options: argparse.Namespace) -> list:

@@ -1,0 +1,113 @@
+"""How long do whole-brain networks take? torchmass, tvboptim, neurolib, The Virtual Brain and JAX, on the same work."""
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import fresh
+import machine
+
+if TYPE_CHECKING:
+    from engine import Engine
+    from harness import Row
+    from network_cases import NetworkCase
+
+QUICK_STEPS, QUICK_REGIONS = 50, 100  # larger networks are left out of a quick run
+
+
+def arguments() -> argparse.ArgumentParser:
+    """What the command line says."""
+    parser = fresh.arguments(__file__, __doc__)
+    parser.add_argument("--only", default="", help="only the cases whose title contains this")
+    parser.add_argument("--engines", default="", help="only the engines whose name contains this, and the reference")
+    parser.add_argument("--repetitions", type=int, default=15, help="counted runs per engine at most")
+    parser.add_argument("--budget", type=float, default=15.0, help="seconds per engine and case")
+    parser.add_argument("--room", type=float, default=8.0, help="GB that one engine may take")
+    return parser
+
+
+def main(options: argparse.Namespace) -> None:
+    """Measure, print markdown, write JSON."""
+    # what follows imports numpy, torch and jax, which read the pinning once
+    import torch
+    from conclusion import conclude
+    from harness import Effort, measure
+    from network_cases import CASES
+    from network_requirements import NETWORK_REQUIREMENTS
+    from report import table
+
+    torch.set_num_threads(options.threads)
+    described = machine.describe(options.threads)
+    effort = Effort(options.repetitions, options.budget)
+    cases = [case for case in CASES if options.only in case.title]
+    if options.quick:
+        effort = replace(effort, repetitions=1, batches=False)
+        cases = [quickened(case) for case in cases if case.regions <= QUICK_REGIONS]
+    measured = []
+    for case in cases:
+        rows = measure(case, engines(options.room, options.engines), effort)
+        if case.memory:
+            add_memory(case, rows, options)
+        measured.append((case, rows))
+        print(table(case, rows), flush=True)
+        for row in rows if case.simulations > 1 else ():
+            if row.median is not None:
+                print(f"{row.engine}: {flops(case) / row.median / 1e9:.0f} GFLOP/s of matrix products", flush=True)
+    conclude(options, described, measured, NETWORK_REQUIREMENTS)
+
+
+def quickened(case: "NetworkCase") -> "NetworkCase":
+    """Does it all still run?"""
+    return replace(case, steps=QUICK_STEPS, checks=QUICK_STEPS, sigma=0.0, simulations=min(case.simulations, 8))
+
+
+def flops(case: "NetworkCase") -> int:
+    """Additions and multiplications of the weights with the signals, at both stages of a Heun step."""
+    return 2 * case.steps * 2 * case.regions**2 * case.simulations
+
+
+def engines(room: float, name: str = "") -> "list[Engine[NetworkCase]]":
+    """All engines, the reference first."""
+    import with_jax_networks
+    import with_neurolib
+    import with_torch_networks
+    import with_tvb
+    import with_tvboptim
+
+    reference, *ours = with_torch_networks.engines()
+    rivals = [*with_jax_networks.engines(), *with_neurolib.engines(), *with_tvb.engines()]
+    chosen = [*ours, *with_tvboptim.engines(1e9 * room), *rivals]
+    return [reference, *(engine for engine in chosen if name in engine.name)]
+
+
+def add_memory(case: "NetworkCase", rows: "Sequence[Row]", options: argparse.Namespace) -> None:
+    """Measure the memory of every engine that was timed, each in a process of its own."""
+    for row in rows:
+        if row.median is not None:
+            row.memory = fresh.measured(__file__, f"{row.engine}|{case.key}", options).get("above")
+
+
+def measure_memory(engine: str, key: str) -> dict[str, Any]:
+    """The peak of one call above what there was before, after short ones that loaded all libraries."""
+    import memory
+    from network_cases import CASES
+
+    case = next(case for case in CASES if case.key == key)
+    (chosen,) = (e for e in engines(float("inf")) if e.name == engine)
+    short, work = (chosen.build(c) for c in (case.shortened(), case))
+    assert short is not None
+    assert work is not None
+    short.call()
+    return memory.peak(work.call)
+
+
+if __name__ == "__main__":
+    chosen = arguments().parse_args()
+    machine.pin(chosen.threads)
+    machine.find_rivals()
+    if chosen.measure:
+        print(json.dumps(measure_memory(*chosen.measure.split("|"))))
+    else:
+        main(chosen)
