@@ -59,3 +59,4 @@ class Engine(Generic[TaskT]):
     name: str
     build: Callable[[TaskT], Work | None]
     timed: bool = True  # or only there for the others to be compared with
+    package: str = "torchmass[bench]"  # to be installed where it is missing

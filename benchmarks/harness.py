@@ -61,7 +61,7 @@ def measure(case: TaskT, engines: Sequence[Engine[TaskT]], effort: Effort) -> li
         try:
             prepared = _prepare(engine, case, row, effort)
         except (ImportError, LeftOutError) as reason:
-            row.status = "missing: pip install torchmass[bench]" if isinstance(reason, ImportError) else str(reason)
+            row.status = f"missing: pip install {engine.package}" if isinstance(reason, ImportError) else str(reason)
             rows.append(row)
             continue
         if prepared is None:

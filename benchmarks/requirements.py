@@ -14,7 +14,7 @@ OURS = "torchmass fused"
 class Requirement:
     """In every work, the time of the engine `over` by that of `under` is at least `bound`, or at most.
 
-    An engine may be a family, of which the fastest counts; `of` may be "memory", that of the fastest.
+    An engine may be a family, of which the fastest counts; `of` may be "memory" instead, its peak.
     """
 
     text: str

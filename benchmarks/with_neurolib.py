@@ -31,4 +31,4 @@ def build(case: NetworkCase) -> Work | None:
 
 def engines() -> list[Engine[NetworkCase]]:
     """neurolib as its users call it."""
-    return [Engine("neurolib", build)]
+    return [Engine("neurolib", build, package="neurolib")]

@@ -51,4 +51,4 @@ def _connectivity(case: NetworkCase) -> Any:
 
 def engines() -> list[Engine[NetworkCase]]:
     """TVB as its users call it."""
-    return [Engine("TVB", build)]
+    return [Engine("TVB", build, package="tvb-library")]

@@ -105,6 +105,9 @@ def _read(case: NetworkCase, found: Any) -> Arrays:
 
 def engines(room: float) -> list[Engine[NetworkCase]]:
     """Every buffer, whole and in blocks; what needs more than `room` bytes is left out."""
-    whole = [Engine(f"tvboptim ({buffer})", partial(build, buffer, None, room)) for buffer in BUFFERS]
-    blocks = [Engine(f"tvboptim ({buffer}, blocks)", partial(build, buffer, BLOCK, room)) for buffer in BUFFERS]
-    return [*whole, Engine("tvboptim (no delays)", partial(build, "", None, room)), *blocks]
+    variants: dict[str, tuple[str, int | None]] = {buffer: (buffer, None) for buffer in BUFFERS}
+    variants |= {"no delays": ("", None)} | {f"{buffer}, blocks": (buffer, BLOCK) for buffer in BUFFERS}
+    return [
+        Engine(f"tvboptim ({name})", partial(build, buffer, block, room), package="tvboptim")
+        for name, (buffer, block) in variants.items()
+    ]

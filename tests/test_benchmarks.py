@@ -119,6 +119,113 @@ def test_short_calls_are_timed_in_batches(monkeypatch):
     assert max(row.times) < 1e-3
 
 
+def test_engines_that_others_are_only_compared_with_are_not_timed(monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    import numpy as np
+    from cases import CASES
+    from engine import Engine, Work
+    from harness import Effort, measure
+
+    work = lambda numbers: lambda case: Work(lambda: numbers, lambda found: found)
+    one, two = {"output": np.ones(3)}, {"output": np.full(3, 1.1)}
+    engines = [Engine("reference", work(one), timed=False), Engine("rival", work(two)), Engine("bound", work({}))]
+    reference, rival, bound = measure(CASES[0], engines, Effort(repetitions=1, batches=False))
+    assert (reference.times, reference.status) == ([], "only compared with")
+    assert not rival.agrees
+    assert rival.times
+    assert bound.agrees is None
+    assert bound.times
+
+
+def test_the_fastest_of_a_family_counts(monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    from cases import CASES
+    from harness import Row
+    from requirements import OURS, Requirement, judge
+
+    case = CASES[0]
+    rows = [
+        Row(OURS, times=[1.0], memory=10.0),
+        Row("rival (slow)", times=[9.0], memory=50.0),
+        Row("rival (fast)", times=[6.0], memory=300.0),
+        Row("rival (left out)"),
+        Row("rivalling", times=[2.0]),
+    ]
+    faster = Requirement("7 times", "rival", OURS, (case.key,), 7)
+    assert judge(faster, [(case, rows)]).ratios == {case.key: 6.0}
+    one = Requirement("9 times", "rival (slow)", OURS, (case.key,), 9)
+    assert judge(one, [(case, rows)]).reached is True
+    smaller = Requirement("20 times less memory", "rival", OURS, (case.key,), 20, of="memory")
+    assert judge(smaller, [(case, rows)]).ratios == {case.key: 30.0}
+    assert judge(smaller, [(case, rows[:1])]).missing == {case.key: "not run"}
+
+
+def test_the_made_up_connectome_is_one(monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    import numpy as np
+    from connectome import SEMI_AXES, generated
+
+    found = generated(60)
+    assert np.array_equal(found.weights, generated(60).weights)
+    assert np.allclose(found.weights.sum(1), 1)
+    assert np.count_nonzero(found.weights) == 60 * 59
+    assert not np.any(np.diag(found.weights))
+    assert not np.allclose(found.weights, found.weights.T)
+    assert np.allclose(found.lengths, found.lengths.T)
+    assert found.lengths.max() < 2 * max(SEMI_AXES)
+    assert np.isclose(found.delays(75.0).max(), 75.0)
+    near, far = np.percentile(found.lengths, (25, 75))
+    assert found.weights[found.lengths < near].mean() > 3 * found.weights[found.lengths > far].mean()
+    assert 0.04 < np.count_nonzero(generated(200, 0.05).weights) / 200**2 < 0.06
+
+
+def test_delays_that_are_not_interpolated_are_whole_steps(monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    import numpy as np
+    from network_cases import CASES
+
+    for case in CASES:
+        if case.longest:
+            steps = case.delays() / case.dt
+            assert np.isclose(case.delays().max(), case.longest)
+            assert np.allclose(steps, np.rint(steps), atol=1e-3) == (not case.linear)
+            assert np.isclose(case.lengths().max() / case.speed, case.longest)
+            assert case.memory or case.density < 1 or case.regions > 100 or case.checks * case.dt > case.longest
+
+
+def test_requirements_of_networks_name_their_cases(monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    from network_cases import CASES
+    from network_requirements import NETWORK_REQUIREMENTS
+
+    keys = {case.key for case in CASES}
+    assert len(keys) == len(CASES) == len({case.title for case in CASES})
+    for requirement in NETWORK_REQUIREMENTS:
+        assert requirement.works
+        assert keys.issuperset((*requirement.works, *requirement.against))
+        assert len(requirement.against) in (0, len(requirement.works))
+    assert len({requirement.text for requirement in NETWORK_REQUIREMENTS}) == len(NETWORK_REQUIREMENTS)
+
+
+def test_networks_are_timed(tmp_path):
+    printed, written = run_quickly(
+        "networks", tmp_path / "networks.json", "--only", "Heun, dt 0.1", "--engines", "torch"
+    )
+    assert [case["case"]["regions"] for case in written["cases"]] == [84] * 6 + [76, 80]
+    for case, row in rows(written):
+        assert row["engine"].startswith("torchmass")
+        assert row["agrees"] or row["status"].startswith("left out"), (case["title"], row)
+    assert all(case["case"]["title"] in printed for case in written["cases"])
+
+
+@pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="needs jax")
+def test_a_batch_of_networks_agrees_with_jax(tmp_path):
+    _, written = run_quickly("networks", tmp_path / "networks.json", "--only", "simulations")
+    agreed = {row["engine"]: row["agrees"] for _, row in rows(written)}
+    assert agreed["JAX vmap + scan"]
+    assert agreed["matrix product"] is None
+
+
 @pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++")
 def test_cold_start_is_timed(tmp_path):
     printed, written = run_quickly("cold", tmp_path / "cold.json")
