@@ -53,7 +53,8 @@ def kernel(case: Case) -> Work | None:
         return None
     sim = simulator(case, "fused")
     plan = sim._planned(case.steps * DT, **_options(case))
-    name, leaves = kernel_of(plan), leaves_of(plan)
+    name = kernel_of(plan)
+    leaves = leaves_of(plan, name)
     run, found = prepared(call_of(plan, name, leaves), plan.x0, leaves)
 
     def forward() -> torch.Tensor:

@@ -10,7 +10,6 @@ from conftest import MODELS, step_of
 from covering import every, pairwise
 
 import torchmass as tm
-from torchmass.kernels.trace import TraceError
 from torchmass.simulator import BACKENDS
 
 FULL = bool(os.environ.get("TORCHMASS_FULL"))  # `make test-all`: the whole product, some hours
@@ -95,10 +94,3 @@ def test_every_two_values_meet_in_a_case():
     wanted = {pair for case in every(FUSED) for pair in combinations(case.items(), 2)}
     assert found == wanted
     assert len(pairwise(FUSED)) == len(MODELS) * len(NOISES)  # the longest axes: there is nothing to spare
-
-
-@pytest.mark.parametrize("coupling", ["diffusive", "additive"])
-def test_a_network_is_not_fused_yet_and_the_error_says_so(coupling):
-    sim = simulator("fused", tm.HopfStep, "heun", "none", coupling)
-    with pytest.raises(TraceError, match=r"cannot be fused: it is coupled.*not fused yet.*backend='eager'"):
-        sim.run(1.0)

@@ -118,11 +118,12 @@ def test_without_a_compiler_asking_for_fused_raises(monkeypatch):
         chosen(new_node(), LONG, backend="fused")
 
 
-def test_a_network_is_eager_and_said_so(caplog):
+def test_a_network_is_fused_and_eager_where_kernels_of_networks_end(caplog):
     network = tm.Network(tm.HopfStep(2), [[0.0, 1.0], [1.0, 0.0]])
+    assert chosen(network, LONG) == "fused"
     with caplog.at_level("INFO", logger="torchmass"):
-        assert chosen(network, LONG) == "eager"
-    assert "it is coupled, and coupled networks are not fused yet" in caplog.messages[0]
+        assert tm.Simulator(network, 0.1).run(30.0, checkpoint="sqrt").backend == "eager"
+    assert "its nodes are coupled" in caplog.messages[0]
 
 
 def test_a_model_that_cannot_be_traced_is_eager_and_said_why(caplog):

@@ -34,9 +34,10 @@ def test_without_a_gradient_nothing_is_kept():
 
 
 def test_an_eager_run_says_why():
-    found = tm.Simulator(tm.Network(tm.HopfStep(2), [[0.0, 1.0], [1.0, 0.0]]), dt=0.1).explain(100.0)
+    network = tm.Network(tm.HopfStep(2), [[0.0, 1.0], [1.0, 0.0]])
+    found = tm.Simulator(network, dt=0.1).explain(100.0, checkpoint="sqrt")
     assert (found.backend, found.fused) == ("eager", None)
-    assert "coupled networks are not fused yet" in str(found)
+    assert "its nodes are coupled" in str(found)
 
 
 def test_an_adaptive_run_has_nothing_to_choose():

@@ -7,7 +7,7 @@ scheme see their share of it: Euler–Maruyama, the stochastic Heun method, and 
 state is a rate, `diffusion(x)`, seen at every stage and added to its derivatives.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -72,10 +72,15 @@ def _advance(x: Values, dt: float, weights: tuple[float, ...], slopes: list[Valu
     return tuple(moved)
 
 
-def pull_back(field: Callable[..., Values], *x: Tensor) -> tuple[Values, Callable[[Values], Values]]:
-    """The value of `field` at `x`, and the map from cotangents of its values to cotangents of `x`."""
+def pull_back(
+    field: Callable[..., Values], *x: Tensor, held: Sequence[Any] = ()
+) -> tuple[Values, Callable[[Values], Values]]:
+    """The value of `field` at `x`, and the map from cotangents of its values to cotangents of `x`.
+
+    What the field reads besides, `held`, counts as constant, though it may have been computed from `x`.
+    """
     if has_torch_function(x):  # the tracer of the kernels answers in its own way
-        return handle_torch_function(pull_back, x, field, *x)
+        return handle_torch_function(pull_back, x, field, *x, held=held)
     shape = torch.broadcast_shapes(*(value.shape for value in x))
     return torch.func.vjp(field, *(value.expand(shape) for value in x))[:2]
 
@@ -101,7 +106,7 @@ class ExponentialEuler:
     ) -> Values:
         """One step of the scheme."""
         u = inputs(x, 0.0)
-        slope, rows = pull_back(lambda *states: local(states, u), *x)
+        slope, rows = pull_back(lambda *states: local(states, u), *x, held=u)
         pushed, moved = _diffused(slope, diffusion, x), []
         for k, value in enumerate(x):
             # the field is elementwise over nodes, so this cotangent picks row k of every node's Jacobian

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from torchmass.kernels.coupled import Gradients, Pairs, point_tails, tails
 from torchmass.kernels.finite import lost_gradient, nonfinite_gradient
 from torchmass.kernels.kernel import KERNELS, PADDING, Kernel
 from torchmass.kernels.native import Native, laid_out
@@ -36,6 +37,8 @@ class Call(NamedTuple):
     kept: tuple[int, ...]  # the states that are recorded, by place; outputs come after the last
     wanted: tuple[int, ...]  # the leaves whose gradient is wanted
     adjoint: bool  # whether the path is kept
+    reach: tuple[int, ...] = ()  # of each link: the steps of the past that it needs
+    tails: tuple[int, ...] = ()  # the signals whose last rows are kept: which, how many rows, which, how many rows, …
 
     @property
     def rows(self) -> int:
@@ -50,8 +53,11 @@ class Call(NamedTuple):
 
 def threads(call: Call, kernel: Kernel, wanted: Sequence[int] | None) -> int:
     """How many threads a call is worth, at most those that torch may use."""
-    nanoseconds = call.steps * prod(call.shape) * kernel.code(wanted).cost * NANOSECONDS
-    return max(1, min(torch.get_num_threads(), int(nanoseconds / WORK_OF_A_THREAD)))
+    cost, most = kernel.code(wanted).cost, torch.get_num_threads()
+    if kernel.step.links:  # nodes of a simulation wait for each other
+        cost, most = cost + call.shape[-1] * len(kernel.step.links), min(most, prod(call.shape[:-1]))
+    nanoseconds = call.steps * prod(call.shape) * cost * NANOSECONDS
+    return max(1, min(most, int(nanoseconds / WORK_OF_A_THREAD)))
 
 
 def _native(call: Call, kernel: Kernel, leaves: Sequence[Tensor], wanted: Sequence[int] | None) -> Native:
@@ -60,14 +66,19 @@ def _native(call: Call, kernel: Kernel, leaves: Sequence[Tensor], wanted: Sequen
     native = Native(*sizes, *numbers, call.horizon, threads(call, kernel, wanted), seed=call.seed, dt=call.dt)
     native.run.team = team()
     constants = len(kernel.step.constants)
-    laid = [laid_out(leaf, i >= constants, call.shape) for i, leaf in enumerate(leaves)]
+    own = leaves[: len(kernel.step.leaves)]
+    laid = [laid_out(leaf, i >= constants, call.shape) for i, leaf in enumerate(own)]
     native.point(leaf=[view for view, *_ in laid])
     native.list("stride", (stride for _, *strides in laid for stride in strides))
+    if kernel.step.links:
+        count = len(own)
+        pairs = Pairs(kernel.step.links, leaves[count:], call.shape)
+        pairs.point(native, call.reach, [i - count for i in call.wanted])
     return native
 
 
 def forward(call: Call, starts: Sequence[Tensor], leaves: Sequence[Tensor]) -> list[Tensor]:
-    """The rows that are kept, (T, *b, N) each, the ends, whether any is not finite, and the path for the adjoint."""
+    """The rows that are kept, (T, *b, N) each, ends, tails, whether any is not finite, and the path for the adjoint."""
     run, found = prepared(call, starts, leaves)
     run()
     return found
@@ -78,13 +89,17 @@ def prepared(call: Call, starts: Sequence[Tensor], leaves: Sequence[Tensor]) -> 
     kernel, dtype = KERNELS[call.kernel], starts[0].dtype
     rows = [torch.empty(call.rows, *call.shape, dtype=dtype) for _ in call.kept]
     end = [torch.empty(call.shape, dtype=dtype) for _ in starts]
-    path, broken = torch.empty(call.path_size(len(starts)), dtype=dtype), torch.zeros(1, dtype=torch.int32)
     native, placed = _native(call, kernel, leaves, None), dict(zip(call.kept, rows, strict=True))
+    library, size, last = kernel.library(dtype), call.path_size(len(starts)), tails(call, dtype)
+    if kernel.step.links:
+        point_tails(native, call, last, "tail")
+        size = prod(call.shape[:-1]) * native.size(library) if call.adjoint else 0
+    path, broken = torch.empty(size, dtype=dtype), torch.zeros(1, dtype=torch.int32)
     out = [placed.get(k) for k in range(len(starts) + len(kernel.step.outputs))]
     native.point(x0=[start.contiguous() for start in starts], out=out, end=end, broken=broken)
     if call.adjoint:
         native.point(path=path)
-    return partial(native.call, kernel.library(dtype).forward), [*rows, *end, broken, path]
+    return partial(native.call, library.forward), [*rows, *end, *last, broken, path]
 
 
 def adjoint(call: Call, leaves: Sequence[Tensor], path: Tensor, given: Sequence[Tensor | None]) -> list[Tensor]:
@@ -92,9 +107,12 @@ def adjoint(call: Call, leaves: Sequence[Tensor], path: Tensor, given: Sequence[
     kernel, dtype, states = KERNELS[call.kernel], path.dtype, len(KERNELS[call.kernel].step.states)
     given = [None if gradient is None else gradient.contiguous() for gradient in given]
     rows = dict(zip(call.kept, given, strict=False))
-    constants = sum(i < len(kernel.step.constants) for i in call.wanted)  # these come first
+    # those that are constant in time come first, then inputs that are not, then what links have
+    constants, own = (
+        sum(i < len(labels) for i in call.wanted) for labels in (kernel.step.constants, kernel.step.leaves)
+    )
     sums = torch.empty(constants, *call.shape, dtype=torch.float64)
-    each = [torch.empty(call.steps, *call.shape, dtype=dtype) for _ in call.wanted[constants:]]
+    each = [torch.empty(call.steps, *call.shape, dtype=dtype) for _ in call.wanted[constants:own]]
     starts = [torch.empty(call.shape, dtype=dtype) for _ in range(states)]
     native = _native(call, kernel, leaves, call.wanted)
     code = kernel.code(call.wanted)
@@ -103,17 +121,21 @@ def adjoint(call: Call, leaves: Sequence[Tensor], path: Tensor, given: Sequence[
     native.point(g_out=[rows.get(k) for k in range(states + 1)], g_end=given[len(call.kept) :], g_x0=starts)
     lost = torch.full((1,), -1)
     native.point(path=path, scratch=scratch, sums=sums, each=each, lost=lost)
+    pairs = Gradients(native, call, kernel.step, leaves, given[len(call.kept) + states :], dtype)
     native.call(kernel.library(dtype, call.wanted).adjoint)
     totals = sums.flatten(1).sum(1).to(dtype)
     _refuse_nonfinite(call, kernel, int(lost), totals)
     by_lane = zip(call.wanted, sums, totals.unbind(), strict=False)  # those that change in time are left over
     found = [summed(call, leaves[i], gradient, total) for i, gradient, total in by_lane]
-    found += [summed_steps(call, leaves[i], steps) for i, steps in zip(call.wanted[constants:], each, strict=True)]
+    found += [summed_steps(call, leaves[i], steps) for i, steps in zip(call.wanted[constants:own], each, strict=True)]
+    found += [pairs.found(i - len(kernel.step.leaves)) for i in call.wanted[own:]]
     return [*starts, *found]
 
 
 def _refuse_nonfinite(call: Call, kernel: Kernel, lost: int, totals: Tensor) -> None:
-    names = [kernel.step.titles[kernel.step.leaves[i]] for i in call.wanted]
+    step = kernel.step
+    names = [*(step.titles[name] for name in step.leaves), *step.pairs]
+    names = [names[i] for i in call.wanted]
     if lost >= 0:
         step, state = divmod(lost, len(kernel.step.states))
         end, last = call.first_step + step + 1, step == call.steps - 1

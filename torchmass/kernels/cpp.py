@@ -89,14 +89,14 @@ class Functions:
         body = Body(self.graph, self.held).compute(code.in_step([*code.after, *code.taped]))
         for place, node in enumerate(code.taped):
             value = body.called[node]
-            body.lines.append(f"tape[{place}] = {_as_number(value) if _is_mask(self.graph, node) else value};")
+            body.lines.append(f"tape[{place}] = {as_number(value) if is_mask(self.graph, node) else value};")
         return body.move("x", code.after).function("record(const Fixed &q, V *x, const V *u, const V *z, V *tape)")
 
     def backward(self) -> str:
         """The adjoint of a step, from its tape."""
         code = self.code
         read = {
-            node: f"(tape[{place}] != V(T(0)))" if _is_mask(self.graph, node) else f"tape[{place}]"
+            node: f"(tape[{place}] != V(T(0)))" if is_mask(self.graph, node) else f"tape[{place}]"
             for place, node in enumerate(code.taped)
         }
         nodes, back = code.in_back(code.step_back.nodes, set(read)), code.step_back
@@ -124,11 +124,11 @@ class Functions:
         return body.function("close(const double *leaf, double dt, const double *sum, double *found)")
 
 
-def _is_mask(graph: Graph, node: Node) -> bool:
+def is_mask(graph: Graph, node: Node) -> bool:
     return graph.instructions[node].name in BOOLEAN
 
 
-def _as_number(mask: str) -> str:
+def as_number(mask: str) -> str:
     return f"tm::select({mask}, V(T(1)), V(T(0)))"
 
 
@@ -153,10 +153,10 @@ struct Step {{
 """
 
 
-def source(code: StepCode, dtype: str) -> str:
-    """The whole translation unit: the forward loop, or the adjoint if the code has one."""
-    step, functions, masks = code.step, Functions(code), {node: _is_mask(code.graph, node) for node in code.held}
-    head = HEAD.format(
+def head_of(code: StepCode, dtype: str) -> str:
+    """All of a translation unit that comes before the functions of a step."""
+    step, masks = code.step, {node: is_mask(code.graph, node) for node in code.held}
+    return HEAD.format(
         dtype=dtype,
         states=len(step.states),
         leaves=len(step.leaves),
@@ -177,6 +177,11 @@ def source(code: StepCode, dtype: str) -> str:
             for k, node in enumerate(code.held)
         ),
     )
+
+
+def source(code: StepCode, dtype: str) -> str:
+    """The whole translation unit: the forward loop, or the adjoint if the code has one."""
+    head, functions = head_of(code, dtype), Functions(code)
     forward = [functions.fix(), functions.forward(), functions.output()]
     if not code.has_adjoint:
         return head + "\n".join(forward) + '};\n#include "forward.h"\n'

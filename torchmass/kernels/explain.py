@@ -64,7 +64,8 @@ def explain(plan: Plan, asked: str) -> Explanation:
 
 
 def _fused(plan: Plan) -> Fused:
-    name, leaves = kernel_of(plan), leaves_of(plan)
+    name = kernel_of(plan)
+    leaves = leaves_of(plan, name)
     kernel, call, like = KERNELS[name], call_of(plan, name, leaves), plan.x0[0]
     forward, reverse = kernel.code(None).operations, call.adjoint and plan.gradient == "reverse"
     wanted = call.wanted if reverse else None

@@ -11,11 +11,13 @@ from torchmass.kernels import call as native
 from torchmass.kernels.autograd import CompiledRun, FusedRun
 from torchmass.kernels.call import Call
 from torchmass.kernels.forward_gradient import forward_gradient
-from torchmass.kernels.kernel import DTYPES, kernel_name, tile
+from torchmass.kernels.kernel import DTYPES, KERNELS, kernel_name, tile
+from torchmass.kernels.linked import form_of, link_leaves, refuse_network
 from torchmass.kernels.plan import Monitor, Outcome, OutputMonitor, Plan, Snapshot, StateMonitor
 from torchmass.kernels.step_graph import ABSENT, HELD, TIMED, StepKind
 from torchmass.kernels.trace import TraceError
 from torchmass.kernels.transforms import is_transformed, needs_gradient
+from torchmass.links import OUTPUT
 
 
 def run(plan: Plan) -> Outcome:
@@ -24,16 +26,20 @@ def run(plan: Plan) -> Outcome:
         kernel = kernel_of(plan)
     except TraceError as error:
         raise TraceError(f"the model cannot be fused: {error} Use backend='eager'.") from error
-    leaves = leaves_of(plan)
+    leaves = leaves_of(plan, kernel)
     call = call_of(plan, kernel, leaves)
     if call.adjoint and plan.gradient == "forward":
         found = forward_gradient(call, plan.x0, leaves)
     else:
         found = _execute(call, plan.x0, leaves)
-    series, ends = dict(zip(call.kept, found, strict=False)), found[len(call.kept) :][: len(plan.x0)]
+    series, rest = dict(zip(call.kept, found, strict=False)), found[len(call.kept) :]
+    ends, tails = rest[: len(plan.x0)], rest[len(plan.x0) : -2]
     seen = {name: _seen(plan, monitor, series) for name, monitor in plan.monitors.items()}
     own = all(isinstance(monitor, (StateMonitor, OutputMonitor)) for monitor in plan.monitors.values())
-    return Outcome(seen, tuple(ends), (), finite=own and not torch.compiler.is_compiling() and not found[-2].item())
+    histories = _histories(plan, tails)
+    return Outcome(
+        seen, tuple(ends), histories, finite=own and not torch.compiler.is_compiling() and not found[-2].item()
+    )
 
 
 def _execute(call: Call, starts: Values, leaves: Values) -> Sequence[Tensor]:
@@ -51,14 +57,19 @@ def kernel_of(plan: Plan) -> str:
     if like.device.type != "cpu" or like.dtype not in DTYPES:
         raise TraceError(f"it is {like.dtype} on {like.device}; kernels are for float32 and float64 on the CPU so far.")
     driven = tuple(ABSENT if u is None else HELD if u.shape[0] == 1 else TIMED for u in plan.inputs)
-    return kernel_name(*StepKind.of(plan.dynamics, plan.method, driven))
+    if plan.dynamics.links:
+        refuse_network(plan)
+    forms = [form_of(link, plan.dt, plan.method) for link in plan.dynamics.links]
+    return kernel_name(*StepKind.of(plan.dynamics, plan.method, driven, forms))
 
 
-def leaves_of(plan: Plan) -> tuple[Tensor, ...]:
-    """All that a step reads beside states and noise: what is constant in time, then the inputs that are not."""
+def leaves_of(plan: Plan, kernel: str) -> tuple[Tensor, ...]:
+    """All that a step reads beside states and noise: what is constant in time, the inputs that are not, the links'."""
     given = [u for u in plan.inputs if u is not None]
     held = [u[0] for u in given if u.shape[0] == 1]
-    return (*plan.dynamics.p, *plan.dynamics.noise_leaves, *held, *(u for u in given if u.shape[0] > 1))
+    timed = [u for u in given if u.shape[0] > 1]
+    own, pairs = link_leaves(plan, KERNELS[kernel].step) if plan.dynamics.links else ((), ())
+    return (*plan.dynamics.p, *plan.dynamics.noise_leaves, *own, *held, *timed, *pairs)
 
 
 def call_of(plan: Plan, kernel: str, leaves: tuple[Tensor, ...]) -> Call:
@@ -82,7 +93,21 @@ def call_of(plan: Plan, kernel: str, leaves: tuple[Tensor, ...]) -> Call:
         kept=_kept(plan),
         wanted=wanted,
         adjoint=adjoint,
+        reach=tuple(link.reach(plan.dt) for link in plan.dynamics.links),
+        tails=tuple(number for source, rows in _tails(plan) for number in (source, rows)),
     )
+
+
+def _tails(plan: Plan) -> list[tuple[int, int]]:
+    """The signals of which a later run needs the past, by place, and how many of their last rows this run has."""
+    sources = zip(plan.dynamics.sources, plan.histories, strict=True)
+    return [(len(plan.names) if k == OUTPUT else k, min(len(past), plan.steps)) for k, past in sources]
+
+
+def _histories(plan: Plan, tails: Sequence[Tensor]) -> Values:
+    """The past of each source when the run has ended."""
+    pairs = zip(plan.histories, tails, strict=True)
+    return tuple(tail if len(tail) == len(past) else torch.cat((past[len(tail) :], tail)) for past, tail in pairs)
 
 
 def _kept(plan: Plan) -> tuple[int, ...]:

@@ -1,7 +1,7 @@
 """Graph: a flat list of scalar operations, with constants folded and common subexpressions merged."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from torchmass.kernels.operations import OPERATIONS
@@ -75,10 +75,10 @@ class Graph:
                 wanted.update(self.instructions[node].args)
         return sorted(wanted)
 
-    def depends(self, sources: Sequence[Node]) -> set[Node]:
-        """The nodes that depend on any of the sources, these included."""
+    def depends(self, sources: Sequence[Node], except_by: Collection[Node] = ()) -> set[Node]:
+        """The nodes that depend on any of the sources, these included, by another way than through `except_by`."""
         reached = set(sources)
         for node, instruction in enumerate(self.instructions):
-            if reached.intersection(instruction.args):
+            if reached.intersection(instruction.args) and node not in except_by:
                 reached.add(node)
         return reached

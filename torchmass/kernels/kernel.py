@@ -11,6 +11,7 @@ import torch
 
 from torchmass.kernels import build
 from torchmass.kernels.cpp import source
+from torchmass.kernels.cpp_network import network_source
 from torchmass.kernels.step_code import StepCode
 from torchmass.kernels.step_graph import StepGraph, StepKind, trace_step
 from torchmass.kernels.tangent import tangent
@@ -33,14 +34,15 @@ class Kernel:
     @cached_property
     def name(self) -> str:
         """A name that says what the kernel computes, the same in every process."""
-        named = [source(self.code(None), "T"), self.step.states, self.step.leaves, list(self.step.titles.values())]
+        named = [self._text(None, "T"), self.step.states, self.step.leaves, list(self.step.titles.values())]
         return sha256(json.dumps(named).encode()).hexdigest()[:32]
 
     def code(self, wanted: Sequence[int] | None) -> StepCode:
         """The C++ of the forward loop, or of the adjoint for the leaves wanted."""
         key = None if wanted is None else tuple(wanted)
         if key not in self._codes:
-            names = None if key is None else [self.step.leaves[i] for i in key]
+            leaves = self.step.leaves
+            names = None if key is None else [leaves[i] for i in key if i < len(leaves)]
             self._codes[key] = StepCode(self.step, names)
         return self._codes[key]
 
@@ -53,9 +55,12 @@ class Kernel:
 
     def _source(self, dtype: torch.dtype, wanted: Sequence[int] | None) -> tuple[str, tuple[str, ...]]:
         """The source of a library and the flags that it is compiled with."""
-        code = self.code(wanted)
-        text = source(code, DTYPES[dtype])
-        return text, build.flags(text, code.is_dear)
+        text = self._text(wanted, DTYPES[dtype])
+        return text, build.flags(text, self.code(wanted).is_dear)
+
+    def _text(self, wanted: Sequence[int] | None, number: str) -> str:
+        write = network_source if self.step.links else source
+        return write(self.code(wanted), number)
 
     def is_built(self, dtype: torch.dtype) -> bool:
         """Whether the forward loop can be had without compiling."""

@@ -19,6 +19,10 @@ class Run(ctypes.Structure):
         ("dt", ctypes.c_double),
         *((name, ctypes.c_void_p) for name in ("leaf", "stride", "x0", "out", "end", "broken", "path")),
         *((name, ctypes.c_void_p) for name in ("g_out", "g_end", "g_x0", "sums", "each", "scratch", "lost", "team")),
+        *((name, ctypes.c_void_p) for name in ("weights", "lags", "apart", "zeros", "before", "before_apart", "reach")),
+        ("tails", ctypes.c_int64),
+        *((name, ctypes.c_void_p) for name in ("tail_of", "tail_rows", "tail", "g_tail")),
+        *((name, ctypes.c_void_p) for name in ("g_weights", "g_lags", "g_before")),
     ]
 
 
@@ -46,13 +50,22 @@ class Native:
         self._places[name] = len(self._table)
         self._table += words
 
+    def size(self, library: ctypes.CDLL) -> int:
+        """How many numbers a simulation of a network writes down for its adjoint."""
+        self._place()
+        library.record_size.restype = ctypes.c_int64
+        return int(library.record_size(ctypes.byref(self.run), ctypes.c_bool(True)))
+
     def call(self, function: Callable[..., object]) -> None:
         """Call the generated code."""
-        table = array("q", (*self._table, 0))
-        base, _ = table.buffer_info()
+        self._place()
+        function(ctypes.byref(self.run))
+
+    def _place(self) -> None:
+        self._array = array("q", (*self._table, 0))
+        base, _ = self._array.buffer_info()
         for name, place in self._places.items():
             setattr(self.run, name, base + 8 * place)
-        function(ctypes.byref(self.run))
 
 
 def laid_out(leaf: Tensor, timed: bool, shape: tuple[int, ...]) -> tuple[Tensor, int, int, int]:

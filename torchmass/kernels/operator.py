@@ -13,7 +13,7 @@ from torchmass.kernels.kernel import KERNELS
 NUMBERS = (
     "str kernel, SymInt[] shape, float dt, SymInt steps, SymInt first_step, SymInt first_simulation, "
     "SymInt simulations, SymInt transient, SymInt every, SymInt seed, SymInt interval, SymInt horizon, int[] kept, "
-    "int[] wanted, bool adjoint"
+    "int[] wanted, bool adjoint, int[] reach, int[] tails"
 )
 LIBRARY = torch.library.Library("torchmass", "DEF")
 LIBRARY.define(f"forward({NUMBERS}, Tensor[] starts, Tensor[] leaves) -> Tensor[]")

@@ -17,16 +17,26 @@ Nodes = tuple[Node, ...]
 
 
 class Back(NamedTuple):
-    """Gradients of the states before a step, what the step adds to each sum, and gradients of timed inputs."""
+    """Gradients of the states before a step, what the step adds to each sum, and gradients of what it reads."""
 
     states: Nodes = ()
     parts: tuple[tuple[tuple[Node, int], ...], ...] = ()  # values, with 1 or −1
-    timed: Nodes = ()
+    timed: Nodes = ()  # inputs that change in time
+    arrived: Nodes = ()  # what couplings deliver
 
     @property
     def nodes(self) -> list[Node]:
         """All that is to be computed."""
-        return [*self.states, *(node for part in self.parts for node, _ in part), *self.timed]
+        return [*self.states, *(node for part in self.parts for node, _ in part), *self.timed, *self.arrived]
+
+
+class Gradients(NamedTuple):
+    """Gradients of the states, and of what else they depend on, from those of a step, its outputs and its signals."""
+
+    step: tuple[Nodes, Nodes] = ((), ())
+    rows: tuple[Nodes, Nodes] = ((), ())
+    sends: tuple[Nodes, Nodes] = ((), ())
+    closed: Nodes = ()  # of the leaves, from those of all that is constant in time
 
 
 class StepCode:
@@ -43,35 +53,54 @@ class StepCode:
         graph = step.graph.copy()  # what is added here must not number another's nodes
         moving = graph.depends([graph.input(label) for label in self._moving_labels()])
         leaves = graph.depends([graph.input(name) for name in self.wanted])
-        ends = [*step.after, *step.outputs]
+        sends = [node for *_, node in step.sends]
+        later = [arrival.sent for arrival in step.arrivals if arrival.sent is not None]
+        ends = [*step.after, *step.outputs, *sends, *later]
         bases = [node for node in _held(graph, ends, moving) if node in leaves]
-        none: Nodes = ()
-        step_back = rows_back = (none, none)
-        closed = none
-        if self.has_adjoint:
-            sources = [*bases, *(graph.input(name) for name in self.timed)]
-            traced = step.on(graph)
-            step_back = traced.gradients(step.after, [f"g_{name}" for name in step.states], sources)
-            rows_back = traced.gradients(step.outputs, ["h"], sources)
-            given, wants = [f"total_{k}" for k in range(len(bases))], [graph.input(name) for name in self.wanted]
-            closed = traced.pulled_back(bases, given, wants) if wants else none
+        back = self._gradients(graph, bases, sends, later) if self.has_adjoint else Gradients()
         moving = graph.depends([graph.input(label) for label in self._moving_labels()])
-        linear = Linear(graph, [*ends, *sum((*step_back, *rows_back), ()), *closed], moving)
+        linear = Linear(graph, [*ends, *sum((*back.step, *back.rows, *back.sends), ()), *back.closed], moving)
         self.graph = linear.graph
-        self.after, self.outputs, self.closed = linear(step.after), linear(step.outputs), linear(closed)
-        count = len(bases)
-        in_steps = Sums(linear, step_back[1][:count])
-        in_rows = Sums(linear, rows_back[1][:count], first=len(in_steps.parts))
-        self.step_back = Back(linear(step_back[0]), in_steps.parts, linear(step_back[1][count:]))
-        self.rows_back = Back(linear(rows_back[0]), in_rows.parts)
-        both = zip(in_steps.totals, in_rows.totals, strict=True)
-        self.totals = tuple(self.graph.apply("add", *totals) for totals in both)  # of the gradients of the bases
+        self.after, self.outputs, self.closed = linear(step.after), linear(step.outputs), linear(back.closed)
+        self.sends, self.later = linear(sends), linear(later)
+        self._add_up(linear, back, len(bases))
         self._place()
+
+    def _gradients(self, graph: Graph, bases: list[Node], sends: list[Node], later: list[Node]) -> "Gradients":
+        """All that is to be computed on the way back, in a graph that has the step."""
+        step = self.step.on(graph)
+        read = [*self.timed, *(arrival.label for arrival in step.arrivals)]
+        sources = [*bases, *(graph.input(name) for name in read)]
+        given = [*(f"g_{name}" for name in step.states), *(f"t_{k}" for k in range(len(later)))]
+        totals, wants = [f"total_{k}" for k in range(len(bases))], [graph.input(name) for name in self.wanted]
+        return Gradients(
+            step.gradients([*step.after, *later], given, sources),
+            step.gradients(step.outputs, ["h"], bases),
+            step.gradients(sends, [f"f_{k}" for k in range(len(sends))], bases),
+            step.pulled_back(bases, totals, wants) if wants else (),
+        )
+
+    def _add_up(self, linear: Linear, back: "Gradients", count: int) -> None:
+        """What the way back writes, and adds to the gradients of `count` bases."""
+        in_steps = Sums(linear, back.step[1][:count])
+        in_rows = Sums(linear, back.rows[1], first=len(in_steps.parts))
+        in_sends = Sums(linear, back.sends[1], first=len(in_steps.parts) + len(in_rows.parts))
+        timed = count + len(self.timed)
+        read = linear(back.step[1][count:timed]), linear(back.step[1][timed:])
+        self.step_back = Back(linear(back.step[0]), in_steps.parts, *read)
+        self.rows_back = Back(linear(back.rows[0]), in_rows.parts)
+        self.sends_back = Back(linear(back.sends[0]), in_sends.parts)
+        self.totals = in_steps.totals  # of the gradients of the bases
+        for others in (in_rows.totals, in_sends.totals):
+            both = zip(self.totals, others, strict=True)
+            self.totals = [self.graph.apply("add", *totals) for totals in both]
 
     def _moving_labels(self) -> list[str]:
         step = self.step
         states = [f"{kind}_{name}" for kind in "xg" for name in step.states]
-        return [*states, *step.inputs, *(f"z_{source}" for source in step.drives), "h"]
+        sent = [*(f"t_{k}" for k in range(len(step.arrivals))), *(f"f_{k}" for k in range(len(step.sends)))]
+        arriving = [arrival.label for arrival in step.arrivals]
+        return [*states, *step.inputs, *(f"z_{source}" for source in step.drives), "h", *arriving, *sent]
 
     def _place(self) -> None:
         """Where each value is found in the generated code."""
@@ -79,9 +108,14 @@ class StepCode:
         self.x = {label(f"x_{name}"): f"x[{k}]" for k, name in enumerate(step.states)}
         self.given = self.x | {label(name): f"u[{k}]" for k, name in enumerate(step.inputs)}
         self.given |= {label(f"z_{source}"): f"z[{k}]" for k, source in enumerate(step.drives)}
+        self.arriving = {label(arrival.label): f"a[{k}]" for k, arrival in enumerate(step.arrivals)}
+        self.given |= self.arriving
         self.back = {label(f"g_{name}"): f"g[{k}]" for k, name in enumerate(step.states)}
-        self.moving = self.graph.depends([*self.given, *self.back, label("h")])
-        roots = [*self.after, *self.outputs, *self.step_back.nodes, *self.rows_back.nodes]
+        self.back |= {label(f"t_{k}"): f"t[{k}]" for k in range(len(self.later))}
+        self.sent_back = {label(f"f_{k}"): f"f[{k}]" for k in range(len(self.sends))}
+        self.moving = self.graph.depends([*self.given, *self.back, label("h"), *self.sent_back])
+        roots = [*self.after, *self.outputs, *self.sends, *self.later, *self.step_back.nodes, *self.rows_back.nodes]
+        roots += self.sends_back.nodes
         self.held = _held(self.graph, roots, self.moving)
         self.q = {node: f"q.c{node}" for node in self.held}
         self.taped = self._taped()
@@ -101,7 +135,7 @@ class StepCode:
     @property
     def sums(self) -> int:
         """How many sums the adjoint keeps."""
-        return len(self.step_back.parts) + len(self.rows_back.parts)
+        return len(self.step_back.parts) + len(self.rows_back.parts) + len(self.sends_back.parts)
 
     @property
     def tile(self) -> int:

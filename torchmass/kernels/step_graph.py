@@ -9,6 +9,7 @@ from torchmass.bounds import Bounds
 from torchmass.drives import Drive
 from torchmass.dynamics import Dynamics, step
 from torchmass.integrators import INTEGRATORS
+from torchmass.kernels.exchange import TOTAL, Arrival, Exchange, LinkKind, TracedLink
 from torchmass.kernels.graph import Graph, Node
 from torchmass.kernels.trace import Scalar, TraceError, backward, read
 
@@ -27,11 +28,21 @@ class StepGraph:
     after: tuple[Node, ...]
     outputs: tuple[Node, ...]  # of the states and parameters, wherever they are read
     titles: Mapping[str, str]  # what users call each leaf
+    links: tuple[LinkKind, ...] = ()
+    arrivals: tuple[Arrival, ...] = ()  # what couplings deliver, by level
+    sends: tuple[tuple[int, int, Node], ...] = ()  # link, channel and value of what is sent as the step begins
+    steady: tuple[tuple[int, int], ...] = ()  # channels that do not change; what they deliver is constant, b<link>_<…>
 
     @property
     def leaves(self) -> tuple[str, ...]:
         """All that the step reads beside states and noise, constants first."""
         return (*self.constants, *self.inputs)
+
+    @property
+    def pairs(self) -> tuple[str, ...]:
+        """What links read beside that: their weights, delays and past, which are not of single nodes."""
+        own = (("weights",) * link.has_weights + ("delays", "history") * link.is_delayed for link in self.links)
+        return tuple(name for names in own for name in names)
 
     def adjoint(self, wanted: Sequence[str]) -> tuple[tuple[Node, ...], tuple[Node, ...]]:
         """The gradients of the states before the step, and of the leaves wanted, given g_<state> after it."""
@@ -67,12 +78,17 @@ class StepKind(NamedTuple):
     drives: tuple[tuple[Any, ...], ...]  # the kind of each
     method: str
     driven: tuple[str, ...]  # how each input is driven: ABSENT, HELD or TIMED
+    links: tuple[tuple[Any, ...], ...] = ()  # the kind of each
 
     @classmethod
-    def of(cls, dynamics: Dynamics, method: str, driven: tuple[str, ...] | None = None) -> Self:
-        """The kind of a step of `dynamics`, by default with inputs that change in time. Raises `TraceError`."""
-        if dynamics.links:
-            raise TraceError("it is coupled, and coupled networks are not fused yet.")
+    def of(
+        cls,
+        dynamics: Dynamics,
+        method: str,
+        driven: tuple[str, ...] | None = None,
+        forms: Sequence[str] = (),
+    ) -> Self:
+        """The kind of a step of `dynamics` with links of these forms, by default with inputs that change in time."""
         maths = (dynamics.derivative, dynamics.output, dynamics.States, dynamics.Inputs, type(dynamics.p))
         bounds = tuple((bounds.low, bounds.high) for bounds in dynamics.bounds)
         return cls(
@@ -81,6 +97,7 @@ class StepKind(NamedTuple):
             tuple(drive.kind for drive in dynamics.drives),
             method,
             driven or (TIMED,) * len(dynamics.Inputs._fields),
+            tuple(tuple(LinkKind.of(link, form)) for link, form in zip(dynamics.links, forms, strict=True)),
         )
 
 
@@ -89,31 +106,62 @@ def trace_step(kind: StepKind) -> StepGraph:
     """Run one step on scalars. Raises `TraceError` where the maths cannot become a kernel."""
     graph = Graph()
     scalar = partial(read, graph)
-    parameters = [f"p_{name}" for name in kind.Params._fields]
+    exchange = Exchange(graph, kind.States._fields)
+    links = [TracedLink(LinkKind(*link), place, exchange) for place, link in enumerate(kind.links)]
+    dynamics = _dynamics_on(graph, kind, links)
     ports = {f"u_{name}": how for name, how in zip(kind.Inputs._fields, kind.driven, strict=True)}
-    drives: list[Drive] = [drive(*arguments) for drive, *arguments in kind.drives]
-    noise, sources = [name for drive in drives for name in drive.labels], [drive.source for drive in drives]
-    dynamics = Dynamics(
-        derivative=kind.derivative,
-        output=kind.output,
-        States=kind.States,
-        Inputs=kind.Inputs,
-        p=kind.Params(*map(scalar, parameters)),
-        bounds=tuple(Bounds(*limits) for limits in kind.bounds),
-        drives=tuple(drive.holding(*map(scalar, drive.labels)) for drive in drives),
-    )
     x = tuple(scalar(f"x_{name}") for name in dynamics.names)
-    u: list[Any] = [
-        Scalar(graph, graph.constant(0.0)) if how == ABSENT else scalar(name) for name, how in ports.items()
-    ]
+    zero = Scalar(graph, graph.constant(0.0))
+    u: list[Any] = [zero if how == ABSENT else scalar(name) for name, how in ports.items()]
+    sources = [drive.source for drive in dynamics.drives]
     z = [scalar(f"z_{source}") for source in sources]
     try:
         after: Any = step(dynamics, INTEGRATORS[kind.method], x, u, scalar("dt"), z)
         output: Any = dynamics.output(dynamics.S(*x), dynamics.p)
     except TraceError as error:
         raise error.located() from error
-    nodes, own = tuple(value.node for value in after), (*parameters, *noise)
+    noise = (name for drive in dynamics.drives for name in drive.labels)
+    own, known = (*(f"p_{name}" for name in kind.Params._fields), *noise), _coupled(links, exchange)
     held, timed = (tuple(name for name, how in ports.items() if how == kept) for kept in (HELD, TIMED))
-    titles = dict(zip(own, (name for name, _ in dynamics.parameters()), strict=True))
-    titles |= {f"u_{name}": f"input {name}" for name in kind.Inputs._fields}
-    return StepGraph(graph, dynamics.names, (*own, *held), timed, tuple(sources), nodes, (output.node,), titles)
+    titles = dict(zip(own, (name for name, _ in replace(dynamics, links=()).parameters()), strict=True))
+    titles |= {**known, **{f"u_{name}": f"input {name}" for name in kind.Inputs._fields}}
+    return StepGraph(
+        graph,
+        dynamics.names,
+        (*own, *known, *held),
+        timed,
+        tuple(sources),
+        tuple(value.node for value in after),
+        (output.node,),
+        titles,
+        tuple(link.kind for link in links),
+        tuple(sorted(exchange.arrivals.values(), key=lambda arrival: arrival.level)),
+        tuple(sorted(exchange.sends)),
+        tuple(exchange.steady),
+    )
+
+
+def _dynamics_on(graph: Graph, kind: StepKind, links: Sequence[Any]) -> Dynamics:
+    """The dynamics with a scalar of the graph for each tensor that it depends on."""
+    scalar = partial(read, graph)
+    drives: list[Drive] = [drive(*arguments) for drive, *arguments in kind.drives]
+    return Dynamics(
+        derivative=kind.derivative,
+        output=kind.output,
+        States=kind.States,
+        Inputs=kind.Inputs,
+        p=kind.Params(*(scalar(f"p_{name}") for name in kind.Params._fields)),
+        bounds=tuple(Bounds(*limits) for limits in kind.bounds),
+        links=tuple(links),
+        drives=tuple(drive.holding(*map(scalar, drive.labels)) for drive in drives),
+    )
+
+
+def _coupled(links: Sequence[TracedLink], exchange: Exchange) -> dict[str, str]:
+    """What links read that is constant in time, each with what users call it."""
+    known: dict[str, str] = {}
+    for place, link in enumerate(links):
+        known |= zip(link.labels, link.kind.Params._fields, strict=True)
+        known |= {f"w{place}": "weights"} if link.kind.form == TOTAL else {}
+        known |= {f"b{k}_{channel}": "weights" for k, channel in exchange.steady if k == place}
+    return known

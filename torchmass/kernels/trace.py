@@ -1,7 +1,7 @@
 """The tracer: maths written for tensors, run once on scalars that write down what is done to them."""
 
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -66,7 +66,7 @@ class Scalar:
         if rule is None:
             raise TraceError(f"it uses {name}, which kernels do not know.")
         if func is pull_back:
-            return rule(*args)
+            return rule(*args, **(kwargs or {}))
         try:
             return rule(*args, **(kwargs or {}))
         except TypeError as error:
@@ -140,9 +140,12 @@ def _softplus(x: Any, beta: float = 1.0, threshold: float = 20.0) -> Any:
     return apply("softplus", x * beta) / beta
 
 
-def _vjp(field: Callable[..., Sequence[Any]], *x: Any) -> tuple[tuple[Any, ...], Callable[..., tuple[Any, ...]]]:
+def _vjp(
+    field: Callable[..., Sequence[Any]], *x: Any, held: Sequence[Any]
+) -> tuple[tuple[Any, ...], Callable[..., tuple[Any, ...]]]:
     slope = tuple(field(*x))
-    return slope, lambda cotangents: backward(slope, cotangents, x)
+    constant = {value.node for value in held if isinstance(value, Scalar)} - {value.node for value in x}
+    return slope, lambda cotangents: backward(slope, cotangents, x, constant)
 
 
 RULES: dict[Any, Callable[..., Any]] = {
@@ -165,10 +168,15 @@ for _name in OPERATIONS:
             RULES.setdefault(_function, partial(apply, _name))
 
 
-def backward(outputs: Sequence[Scalar], cotangents: Sequence[Any], sources: Sequence[Scalar]) -> tuple[Scalar, ...]:
-    """The gradient of Σ cotangent · output with respect to each source, by reverse mode over the list."""
+def backward(
+    outputs: Sequence[Scalar], cotangents: Sequence[Any], sources: Sequence[Scalar], constant: Collection[Node] = ()
+) -> tuple[Scalar, ...]:
+    """The gradient of Σ cotangent · output with respect to each source, by reverse mode over the list.
+
+    What goes through `constant` does not count.
+    """
     graph = sources[0].graph
-    reached = graph.depends([source.node for source in sources])
+    reached = graph.depends([source.node for source in sources], constant)
     gradients: dict[Node, Any] = {}
     for output, cotangent in zip(outputs, cotangents, strict=True):
         held = gradients.get(output.node)

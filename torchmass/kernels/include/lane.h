@@ -20,7 +20,9 @@ struct Feed {
     tm::Bits<T> node, simulation;
     int64_t block = -1;
 
-    TM_ONCE Feed(const Run &r, const Lanes &lanes) {
+    Feed() = default;
+    TM_ONCE Feed(const Run &r, const Lanes &lanes) { open(r, lanes); }
+    TM_ONCE void open(const Run &r, const Lanes &lanes) {
         for (int k = 0; k < Step::inputs; ++k) leaf[k].open(r, lanes, Step::leaves - Step::inputs + k);
         uint32_t nodes[L], simulations[L];
         for (int l = 0; l < L; ++l) {

@@ -28,6 +28,20 @@ struct Run {
     T *scratch;
     int64_t *lost;  // the last step, times the number of states, plus the state, after which a gradient is not finite
     tm::Team team;  // null: threads for this call alone
+    // of a network: for each link its weights and its delays in steps, [to][from], how far apart those of simulations are
+    // (0: shared), and whether connections of weight 0 count, since their gradient is wanted
+    const T *const *weights, *const *lags;
+    const int64_t *apart;  // of weights, of lags
+    const int64_t *zeros;
+    const T *const *before;  // what was sent before the run, [row][simulation][channel][node]
+    const int64_t *before_apart;  // of rows, of simulations
+    const int64_t *reach;  // how many rows
+    int64_t tails;         // signals whose last rows are kept: which state (after the last: the output), how many rows
+    const int64_t *tail_of, *tail_rows;
+    T *const *tail;
+    const T *const *g_tail;
+    double *const *g_weights, *const *g_lags;  // per thread, or per simulation where they are not shared
+    T *const *g_before;
 
     // whether what is constant in time is so in space, too
     TM_ONCE bool alike() const {
@@ -40,6 +54,15 @@ struct Run {
     T *state(int64_t vector, int64_t place) const { return path + (vector * kept() + place) * (Step::states * L); }
 };
 
+// the sum of all lanes
+TM_INLINE double total(V values) {
+    T all[L];
+    values.store(all);
+    double sum = 0;
+    for (int l = 0; l < L; ++l) sum += double(all[l]);
+    return sum;
+}
+
 // Writes the first `live` lanes; a call of memcpy would cost more than a step.
 TM_INLINE void store(T *to, V values, int live) {
     if (live == L) return values.store(to);
@@ -51,17 +74,21 @@ TM_INLINE void store(T *to, V values, int live) {
         if (live & size) __builtin_memcpy(to + done, all + done, size * sizeof(T)), done += size;
 }
 
-// The lanes of a vector. One at the end repeats the last lane, so that every loop is over whole vectors and no value
-// depends on its place.
+// The lanes of a vector: of all nodes of all simulations, or of those of one. One at the end repeats the last lane, so
+// that every loop is over whole vectors and no value depends on its place.
 struct Lanes {
     int64_t first;
     int live;
     int64_t simulation[L], node[L], lane[L];
 
-    TM_ONCE Lanes(const Run &r, int64_t vector)
-        : first(vector * L), live(r.lanes - first < L ? int(r.lanes - first) : L) {
+    TM_ONCE Lanes(const Run &r, int64_t vector) : Lanes(r, vector * L, r.lanes) {}
+    static Lanes of(const Run &r, int64_t simulation, int64_t vector) {
+        return Lanes(r, simulation * r.nodes + vector * L, (simulation + 1) * r.nodes);
+    }
+    TM_ONCE Lanes(const Run &r, int64_t first, int64_t end)
+        : first(first), live(end - first < L ? int(end - first) : L) {
         for (int l = 0; l < L; ++l) {
-            lane[l] = l < live ? first + l : r.lanes - 1;
+            lane[l] = l < live ? first + l : end - 1;
             simulation[l] = lane[l] / r.nodes;
             node[l] = lane[l] % r.nodes;
         }

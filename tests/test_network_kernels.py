@@ -1,0 +1,255 @@
+"""The fused loop of a network is the eager one: values, ends, what it remembers and every gradient."""
+
+import pytest
+import torch
+from conftest import MODELS, freeable, random_state, step_of
+
+import torchmass as tm
+from torchmass.integrators import INTEGRATORS
+
+N = 5
+W = torch.rand(N, N, dtype=torch.float64, generator=torch.Generator().manual_seed(1)) / N
+D = torch.rand(N, N, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
+LINKS = {
+    "at once": {},
+    "all alike": {"conn": 0.3},
+    "held": {"hold": True},
+    "late": {"delays": 0.2 + 9 * D},  # in steps of 0.1 ms: from one to some 90, in blocks of every size
+    "late, held, nearest": {"delays": 0.2 + 9 * D, "hold": True, "interpolation": "nearest"},
+    "some shorter than a step": {"delays": 0.3 * D},
+    "some shorter, held": {"delays": 0.3 * D, "hold": True},
+    "itself at once": {"delays": 4 * D * (1 - torch.eye(N, dtype=torch.float64))},
+}
+SAME = {torch.float64: 1e-12, torch.float32: 2e-5}
+CANCELS = 10  # gradients here are sums of terms of either sign
+
+
+def network(link, coupling="diffusive", dtype=torch.float64, **options):
+    torch.set_default_dtype(dtype)
+    to = lambda value: value.to(dtype) if isinstance(value, torch.Tensor) else value
+    node = tm.HopfStep(N, a=torch.linspace(-0.2, 0.3, N), init_x=0.3, init_y=torch.linspace(-1, 1, N))
+    options = {"conn": W, "k": 0.7, **LINKS[link], **options}
+    net = tm.Network(node, coupling=coupling, noise=tm.WhiteNoise(0.1), **{k: to(v) for k, v in options.items()})
+    node.noise["x"].free("sigma")
+    node.free("a", "w", "init_x", "init_y")
+    net.coupling.free("k", "weights")
+    if "delays" in LINKS[link] and not options.get("interpolation") and (options["delays"] > 0).all():
+        net.coupling.free("delays")
+    return net
+
+
+def found(net, backend, method="heun", duration=16.0, **options):
+    """All that a run gives, and the gradient of a loss that weighs every number of it differently."""
+    r = tm.Simulator(net, 0.1, method, backend=backend).run(duration, seed=3, monitors=["x", "y", "output"], **options)
+    values = {name: value for name, value in r.items() if name != "ts"} | {f"end {k}": v for k, v in r.state.items()}
+    rng = torch.Generator().manual_seed(5)
+    draw = lambda like: torch.randn(like.shape, generator=rng, dtype=torch.float64).to(like)
+    loss = sum((value * draw(value)).sum() for value in values.values())
+    names, parameters = zip(*net.named_parameters(), strict=True)
+    gradients = torch.autograd.grad(loss, parameters)
+    values = {name: value.detach() for name, value in values.items()}
+    return values | {f"gradient {name}": g for name, g in zip(names, gradients, strict=True)}
+
+
+def assert_same(net, reference=None, **options):
+    eager, fused = found(reference or net, "eager", **options), found(net, "fused", **options)
+    assert eager.keys() == fused.keys()
+    for name, value in fused.items():
+        expected, tolerance = eager[name], SAME[value.dtype]
+        difference, size = (value.to(expected.dtype) - expected).abs().max(), expected.abs().max()
+        tolerance *= CANCELS if "gradient" in name else 1
+        assert difference <= tolerance * size + 1e-15, (name, float(difference), float(size))
+
+
+@pytest.mark.parametrize("method", INTEGRATORS)
+@pytest.mark.parametrize("link", LINKS)
+def test_a_network_in_the_fused_loop_is_the_eager_one(link, method):
+    assert_same(network(link), method=method)
+
+
+@pytest.mark.parametrize("coupling", tm.couplings.COUPLINGS)
+@pytest.mark.parametrize("link", ["at once", "late", "some shorter than a step"])
+def test_every_kind_of_coupling_is_the_same_in_the_fused_loop(link, coupling):
+    options = {"G": 2.0} if coupling == "tvb_pre_sigmoidal" else {}
+    net = network(link, coupling, **options)
+    own = [name for name, p in net.coupling.declarations.items() if p.per == "node" and name != "k"]
+    net.coupling.free(*own)
+    assert_same(net, duration=4.0)
+
+
+@pytest.mark.parametrize("link", LINKS)
+def test_in_float32_it_is_as_right_as_eager(link):
+    # against float64: eager in float32 has rounding of its own
+    exact, net = network(link), network(link, dtype=torch.float32)
+    net.load_state_dict({name: value.float() for name, value in exact.state_dict().items()})
+    eager, ours, truth = found(net, "eager"), found(net, "fused"), found(exact, "eager")
+    for name, value in truth.items():
+        error = lambda other, value=value: float((other.double() - value).abs().max() / value.abs().max())
+        assert error(ours[name]) <= (1e-4 if "gradient" in name else 2e-5) + 3 * error(eager[name]), name
+
+
+@pytest.mark.parametrize("link", LINKS)
+@pytest.mark.parametrize("name", ["k", "a", "weights", "delays", "x0"])
+def test_a_batch_of_networks_is_the_same(link, name):
+    if name in ("weights", "delays") and (link == "all alike" or (name == "delays" and "delays" not in LINKS[link])):
+        pytest.skip("has none")
+    net = network(link)
+    values = {
+        "k": torch.rand(3, 1),
+        "a": torch.randn(3, N),
+        "weights": torch.rand(3, N, N) / N,
+        "delays": D + torch.rand(3, N, N),
+    }
+    owner = net.node if name == "a" else net.coupling
+    if name != "x0":
+        owner.fix(*({name} & set(owner._free)))
+        owner.assign(**{name: values[name]})
+        owner.free(*({name} - ({"delays"} if net.coupling.nearest else set())))
+    options = {"x0": {"x": torch.randn(3, N)}, "batch_size": 3} if name == "x0" else {}
+    if name == "x0":
+        net.fix("init_x")
+    assert_same(net, duration=4.0, **options)
+
+
+def test_several_couplings_from_states_and_outputs_are_the_same():
+    node = tm.JansenRitStep(N, mu=150.0, noise_E_inp=tm.OUProcess(10.0, 5.0), init_M=torch.linspace(0, 0.1, N))
+    rate = tm.SigmoidalJansenRitCoupling(W, source="output", target="E_inp", delays=0.2 + 9 * D, k=50.0)
+    plain = tm.AdditiveCoupling(W.mT.contiguous(), source="E", target="M_inp", k=0.1)
+    short = tm.DiffusiveCoupling(W, source="E", target="I_inp", delays=0.1 * D, k=0.1)
+    net = tm.Network(node, coupling={"rate": rate, "plain": plain, "short": short})
+    net.free("rate.k", "rate.weights", "rate.delays", "plain.weights", "short.weights", "short.delays", "rate.r", "Ae")
+
+    def values(backend):
+        r = tm.Simulator(net, 0.1, backend=backend).run(12.0, seed=1)
+        loss = sum((value / (1 + value.detach().abs().max())).square().mean() for value in r.values())
+        return [*r.values(), *r.state.values(), *torch.autograd.grad(loss, list(net.parameters()))]
+
+    for ours, expected in zip(values("fused"), values("eager"), strict=True):
+        assert (ours - expected).abs().max() <= 1e-12 * expected.abs().max()
+
+
+@pytest.mark.parametrize("link", LINKS)
+@pytest.mark.parametrize("horizon", [7, 64])
+def test_gradients_are_cut_where_eager_cuts_them(link, horizon):
+    assert_same(network(link), duration=16.0, grad_horizon=horizon)
+
+
+@pytest.mark.parametrize("link", LINKS)
+def test_inputs_that_change_in_time_have_the_same_gradient(link):
+    net = network(link)
+    drive = torch.randn(40, N, requires_grad=True)
+
+    def gradient(backend):
+        x = tm.Simulator(net, 0.1, backend=backend).run(4.0, seed=3, inputs=drive)["x"]
+        return torch.autograd.grad(x.square().sum(), drive)[0]
+
+    torch.testing.assert_close(gradient("fused"), gradient("eager"), rtol=1e-11, atol=1e-13)
+
+
+@pytest.mark.parametrize("link", ["late", "some shorter than a step"])
+def test_a_history_that_is_given_is_read_and_has_the_same_gradient(link):
+    net, history = network(link), torch.randn(120, N, requires_grad=True)
+
+    def gradient(backend):
+        r = tm.Simulator(net, 0.1, backend=backend).run(4.0, seed=3, x0={"history_x": history})
+        return r["x"], torch.autograd.grad(r["x"].square().sum() + r.state["history_x"].sum(), history)[0]
+
+    for ours, expected in zip(gradient("fused"), gradient("eager"), strict=True):
+        torch.testing.assert_close(ours, expected, rtol=1e-11, atol=1e-13)
+
+
+@pytest.mark.parametrize("link", LINKS)
+@pytest.mark.parametrize("steps", [1, 13, 64, 100])
+def test_two_halves_are_the_whole_bit_for_bit(link, steps):
+    sim = tm.Simulator(network(link), 0.1, backend="fused")
+    whole = sim.run(20.0, seed=3)
+    first = sim.run(steps * 0.1, seed=3)
+    second = sim.run(20.0 - steps * 0.1, x0=first.state)
+    assert torch.equal(torch.cat([first["x"], second["x"]]), whole["x"])
+    assert all(torch.equal(value, whole.state[name]) for name, value in second.state.items())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("link", ["late", "some shorter than a step"])
+def test_a_long_run_keeps_a_ring_and_a_gradient_keeps_all_with_the_same_result(link):
+    net = network(link)
+    sim = tm.Simulator(net, 0.1, backend="fused")
+    ring = sim.run(700.0, seed=3)
+    with torch.no_grad():
+        again = sim.run(700.0, seed=3)
+    kept = sim.run(700.0, seed=3)["x"]
+    assert kept.requires_grad
+    assert torch.equal(again["x"], kept.detach())
+    assert torch.equal(ring["x"].detach(), again["x"])
+
+
+@pytest.mark.parametrize("nodes", [1, 2, 8, 9, 31])
+@pytest.mark.parametrize("link", ["at once", "late", "all alike"])
+def test_any_number_of_nodes_will_do(link, nodes):
+    rng = torch.Generator().manual_seed(nodes)
+    weights = torch.rand(nodes, nodes, generator=rng) / nodes
+    options = {"delays": 0.1 + 5 * torch.rand(nodes, nodes, generator=rng)} if link == "late" else {}
+    node = tm.HopfStep(nodes, init_x=torch.linspace(0.1, 1, nodes)).free("a", "init_x")
+    net = tm.Network(node, 0.2 if link == "all alike" else weights, coupling="additive", k=0.5, **options)
+    net.coupling.free("weights", *options)
+    assert_same(net, duration=8.0)
+
+
+def test_threads_share_the_simulations_of_a_batch():
+    net = network("late", k=torch.rand(7, 1))
+    one, two = (_with_threads(n, lambda: found(net, "fused", duration=40.0)) for n in (1, 2))
+    for name, value in one.items():
+        torch.testing.assert_close(two[name], value, rtol=1e-12, atol=1e-13)
+
+
+def _with_threads(count, work):
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        return work()
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_what_kernels_of_networks_do_not_do_is_eager_and_says_why():
+    net = network("late")
+    run = lambda **options: tm.Simulator(net, 0.1).run(30.0, seed=1, **options)
+    assert run().backend == "fused"
+    assert run(checkpoint="sqrt").backend == "eager"
+    with pytest.raises(ValueError, match="coupled"):
+        tm.Simulator(net, 0.1, backend="fused").run(1.0, seed=1, gradient="forward")
+
+
+def test_a_gradient_that_breaks_names_step_and_state():
+    node = tm.LinearStep(2, gamma=0.0, init_x=torch.tensor([1.0, 2.0])).free("init_x")
+    net = tm.Network(node, [[0.0, 1.0], [1.0, 0.0]], coupling="additive", k=1e3)
+    messages = []
+    for backend in ("eager", "fused"):
+        x = tm.Simulator(net, 1.0, backend=backend).run(150.0, allow_nonfinite=True)["x"]
+        with pytest.raises(tm.NonFiniteError) as error:
+            x[20].sum().mul(float("inf")).backward()
+        messages.append(str(error.value))
+    assert messages[0] == messages[1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("place", range(len(MODELS)), ids=[cls.__name__ for cls in MODELS])
+def test_every_model_is_the_same_in_a_network(place):
+    cls, late = MODELS[place], place % 2
+    node = cls(3, **{f"init_{name}": value for name, value in random_state(cls, 3).items()})
+    if node.port is None:
+        pytest.skip("has no port")
+    dt = step_of(cls, 0.05)
+    options = {"delays": dt * torch.tensor([[0.0, 2.3, 9.0], [1.2, 0.0, 4.0], [17.5, 3.0, 0.0]])} if late else {}
+    net = tm.Network(node, 0.05 * W[:3, :3], coupled_var="output", **options)
+    net.coupling.free("weights", "k")
+    node.free(*freeable(node)[:3])
+
+    def values(backend):
+        r = tm.Simulator(net, dt, backend=backend).run(40 * dt)
+        loss = sum((value / (1 + value.detach().abs().max())).square().mean() for value in list(r.values())[:-1])
+        gradients = torch.autograd.grad(loss, list(net.parameters()), allow_unused=True)
+        return [*r.values(), *(g for g in gradients if g is not None)]
+
+    for ours, expected in zip(values("fused"), values("eager"), strict=True):
+        assert (ours - expected).abs().max() <= 1e-11 * expected.abs().max() + 1e-15

@@ -1,0 +1,126 @@
+"""What a call of a network's kernel has beside that of single nodes: weights, delays, the past, and their gradients."""
+
+from collections.abc import Sequence
+from math import prod
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from torchmass.kernels.exchange import LinkKind
+from torchmass.kernels.native import Native
+from torchmass.kernels.step_graph import StepGraph
+
+
+class Pair(NamedTuple):
+    """A leaf of a link as the kernel reads it, and how far apart its rows and its simulations lie."""
+
+    tensor: Tensor
+    per_row: int
+    per_simulation: int
+
+
+def edge_leaf(leaf: Tensor, shape: tuple[int, ...]) -> Pair:
+    """Weights or delays, (*b, N, N)."""
+    if prod(leaf.shape[:-2]) == 1:
+        return Pair(leaf.contiguous(), 0, 0)
+    nodes = shape[-1]
+    return Pair(leaf.expand(*shape[:-1], nodes, nodes).contiguous(), 0, nodes * nodes)
+
+
+def past_leaf(leaf: Tensor, shape: tuple[int, ...]) -> Pair:
+    """What was sent before the run, (H, *b, C, N); one row where all are the same."""
+    steady = leaf.stride(0) == 0 or len(leaf) == 1
+    rows, inner = leaf[:1] if steady else leaf, leaf.shape[-2] * leaf.shape[-1]
+    if prod(rows.shape[1:-2]) == 1:
+        return Pair(rows.contiguous(), 0 if steady else inner, 0)
+    full = rows.reshape(len(rows), *(1,) * (len(shape) - rows.ndim + 2), *rows.shape[1:])
+    full = full.expand(len(rows), *shape[:-1], *rows.shape[-2:]).contiguous()
+    return Pair(full, 0 if steady else inner * prod(shape[:-1]), inner)
+
+
+class Pairs:
+    """The leaves of the links of a call: for each link its weights, delays and past, or None."""
+
+    def __init__(self, links: Sequence[LinkKind], leaves: Sequence[Tensor], shape: tuple[int, ...]) -> None:
+        left, self.places = iter(enumerate(leaves)), [list[int | None]() for _ in links]
+        self.pairs: list[list[Pair | None]] = []
+        for link, places in zip(links, self.places, strict=True):
+            taken = [next(left) if wanted else None for wanted in _leaves_of(link)]
+            places += [None if one is None else one[0] for one in taken]
+            pairs = [None if one is None else edge_leaf(one[1], shape) for one in taken[:2]]
+            self.pairs.append([*pairs, None if taken[2] is None else past_leaf(taken[2][1], shape)])
+
+    def point(self, native: Native, reach: Sequence[int], wanted: Sequence[int]) -> None:
+        """Tell the kernel where they are; `wanted` are those of `leaves` whose gradient is asked for."""
+        for k, name in enumerate(("weights", "lags", "before")):
+            native.point(**{name: [None if pairs[k] is None else pairs[k].tensor for pairs in self.pairs]})  # type: ignore
+        apart = [0 if pair is None else pair.per_simulation for pairs in self.pairs for pair in pairs[:2]]
+        native.list("apart", apart)
+        rows = [pairs[2] or Pair(torch.empty(0), 0, 0) for pairs in self.pairs]
+        native.list("before_apart", [number for pair in rows for number in (pair.per_row, pair.per_simulation)])
+        native.list("zeros", [int(places[0] in wanted) for places in self.places])
+        native.list("reach", reach)
+
+
+def _leaves_of(link: LinkKind) -> tuple[bool, bool, bool]:
+    """Whether a link has weights of its own, delays and a past."""
+    return link.has_weights, link.is_delayed, link.is_delayed
+
+
+def tails(call: Any, dtype: torch.dtype) -> list[Tensor]:
+    """Empty places for the last rows of signals."""
+    return [torch.empty(rows, *call.shape, dtype=dtype) for rows in call.tails[1::2]]
+
+
+def point_tails(native: Native, call: Any, found: Sequence[Tensor | None], name: str) -> None:
+    """Where the last rows of signals, or their gradients, are."""
+    native.run.tails = len(call.tails) // 2
+    native.list("tail_of", call.tails[::2])
+    native.list("tail_rows", call.tails[1::2])
+    native.point(**{name: found})
+
+
+class Gradients:
+    """Where the kernel puts the gradients of what links have, and what they are in the shapes of the leaves."""
+
+    def __init__(
+        self,
+        native: Native,
+        call: Any,
+        step: StepGraph,
+        leaves: Sequence[Tensor],
+        given: Sequence[Tensor | None],
+        dtype: torch.dtype,
+    ) -> None:
+        self.call, self.leaves = call, leaves[len(step.leaves) :]
+        self.held: dict[int, Tensor] = {}
+        if not step.links:
+            return
+        wanted = {i - len(step.leaves) for i in call.wanted}
+        pairs = Pairs(step.links, self.leaves, call.shape)
+        self.apart = any(pair.per_simulation for own in pairs.pairs for pair in own[:2] if pair is not None)
+        copies = prod(call.shape[:-1]) if self.apart else native.run.threads
+        nodes = call.shape[-1]
+        for places in pairs.places:
+            for place in wanted.intersection(p for p in places[:2] if p is not None):
+                self.held[place] = torch.zeros(copies, nodes, nodes, dtype=torch.float64)
+            for place in wanted.intersection(p for p in places[2:] if p is not None):
+                past = self.leaves[place]
+                shape = (len(past), prod(call.shape[:-1]), past.shape[-2], nodes)
+                self.held[place] = torch.empty(shape, dtype=dtype)
+        point_tails(native, call, given or [None] * (len(call.tails) // 2), "g_tail")
+        for k, name in enumerate(("g_weights", "g_lags", "g_before")):
+            where = [None if (place := places[k]) is None else self.held.get(place) for places in pairs.places]
+            native.point(**{name: where})  # type: ignore
+
+    def found(self, place: int) -> Tensor:
+        """The gradient of one of the leaves of the links."""
+        leaf, held, shape = self.leaves[place], self.held[place], self.call.shape
+        if held.ndim == 3:  # of pairs
+            total = held.reshape(*shape[:-1], *held.shape[1:]) if self.apart else held.sum(0)
+            inner = (1,) * (total.ndim - leaf.ndim) + tuple(leaf.shape)
+            return total.sum_to_size(inner).reshape(leaf.shape).to(leaf.dtype)
+        rows = held.reshape(len(held), *shape[:-1], *held.shape[-2:])
+        inner = (len(leaf), *(1,) * (rows.ndim - leaf.ndim), *leaf.shape[1:])
+        return rows.sum_to_size(inner).reshape(leaf.shape).to(leaf.dtype)

@@ -1,0 +1,401 @@
+// The adjoint of the time loop of a network, included after the struct `Step` as network.h is: the exact derivative of
+// its discrete steps, backwards.
+//
+// The forward loop wrote down the states before every step and all that arrived; with these a step is a matter of each
+// node alone. What a node sent has its gradient from those that it reached: the same sums over the transposed graph,
+// with time running backwards where there are delays. Gradients of weights and delays have no order in time, and are
+// taken of many steps at once.
+#ifndef TORCHMASS_NETWORK_ADJOINT_H
+#define TORCHMASS_NETWORK_ADJOINT_H
+
+#include "population.h"
+
+constexpr int64_t tile = 64;    // steps after which sums go on in double
+constexpr int64_t chunk = 256;  // steps of which gradients of delayed weights are taken at once
+constexpr int64_t together = 16;  // targets whose rows of a chunk stay in the nearest cache
+constexpr int64_t row_of_chunk = chunk + 16;  // so that rows of all nodes do not lie in the same lines of the cache
+
+// Σ over `count` numbers of a with b, and of a with what lies one place before b
+template <bool both> static void correlate(const T *a, const T *b, int64_t count, double &with_b, double &before) {
+    V near[4], far[4];
+#pragma GCC unroll 4
+    for (int k = 0; k < 4; ++k) near[k] = far[k] = V(T(0));
+    for (int64_t t = 0; t < count; t += 4 * L)
+#pragma GCC unroll 4
+        for (int k = 0; k < 4; ++k) {
+            const V one = V::load(a + t + k * L);
+            near[k] = tm::fma(one, V::load(b + t + k * L), near[k]);
+            if (both) far[k] = tm::fma(one, V::load(b + t + k * L - 1), far[k]);
+        }
+    with_b += total((near[0] + near[1]) + (near[2] + near[3]));
+    if (both) before += total((far[0] + far[1]) + (far[2] + far[3]));
+}
+
+struct WayBack : Population {
+    const Graph &graph;
+    Record record;
+    const int64_t copy;          // of the gradients of weights and delays
+    Line line[Step::links][2];   // of what comes back to those who sent it, time running backwards
+    T *memory, *g, *ga, *later_back, *sent_back, *part, *carried[Step::links], *returned[Step::links][2];
+    T *own_sum[Step::links];     // gradients of the weights of nodes with themselves
+    T *back_rows[Step::arrivals + 1], *sent_rows[Step::arrivals + 1];
+    double *sum;
+    const T *at[Step::arrivals + 1];
+    int64_t row, due;
+    bool lost = false;
+
+    TM_ONCE WayBack(const Run &r, int64_t simulation, const Graph &graph, int64_t copy)
+        : Population(r, simulation, Step::kept_back), graph(graph),
+          record(r, r.path + simulation * record_size(r, true), true), copy(copy) {
+        int64_t size = 0;
+        for (int pass = 0; pass < 2; ++pass) {
+            T *next = memory;
+            const auto take = [&](int64_t count) {
+                count = (count + 15) / 16 * 16;
+                if (!pass) return size += count, memory;
+                for (int64_t k = 0; k < count; ++k) next[k] = 0;
+                return (next += count) - count;
+            };
+            g = take(Step::states * width), ga = take(Step::arrivals * width);
+            later_back = take(Step::later * width), sent_back = take(Step::sends * width), part = take(Step::sums * width);
+            for (int k = 0; k < Step::links; ++k) open(k, take);
+            for (int k = 0; k < Step::arrivals; ++k) {
+                const bool wanted = Step::link[Step::arrival[k].link].form == tm::dense && gradient(k);
+                back_rows[k] = take(wanted ? tile * width : 0), sent_rows[k] = take(wanted ? tile * width : 0);
+            }
+            if (!pass) memory = new T[size + 1];
+        }
+        sum = new double[(Step::sums + 1) * width]();
+        for (int64_t v = 0; v < vectors; ++v)
+            for (int s = 0; s < Step::states; ++s)
+                (r.g_end[s] ? take(r.g_end[s], v) : V(T(0))).store(g + s * width + v * L);
+        for (int k = 0; k < Step::links; ++k)
+            for (int set = 0; set < sets(k); ++set) line[k][set].begin(nullptr, 0);
+        row = r.steps > r.transient ? (r.steps - 1 - r.transient) / r.every : -1;
+        due = r.transient + row * r.every;
+    }
+    TM_ONCE ~WayBack() {
+        delete[] memory;
+        delete[] sum;
+    }
+    using Population::take;
+    bool gradient(int arrival) const { return r.g_weights[Step::arrival[arrival].link]; }
+    int sets(int link) const { return tm::delayed(Step::link[link].form) ? 1 + Step::middle : 0; }
+    double *weights(int link) const { return r.g_weights[link] ? r.g_weights[link] + copy * r.nodes * r.nodes : nullptr; }
+    double *lags(int link) const { return r.g_lags[link] ? r.g_lags[link] + copy * r.nodes * r.nodes : nullptr; }
+
+    template <class Take> void open(int k, const Take &take) {
+        const tm::LinkForm link = Step::link[k];
+        const Edges *edges[] = {&graph.edges[k], &graph.middle[k]};
+        for (int set = 0; set < sets(k); ++set) {
+            Line &l = line[k][set];
+            l.nodes = r.nodes, l.width = width, l.channels = link.channels, l.reach = r.reach[k], l.room = 2048;
+            l.mask = Line::ring_table - 1, l.sets = 1, l.edges[0] = edges[set];
+            l.past = take(link.channels * r.nodes * l.length()), l.rows = take(Line::ring * link.channels * width);
+            l.table[0] = take(Line::ring_table * link.channels * width);
+            returned[k][set] = take(link.channels * r.nodes * row_of_chunk);
+        }
+        if (sets(k)) carried[k] = take(4 * link.channels * width), own_sum[k] = take(width);
+    }
+
+    void run() {
+        for (int64_t t = r.steps - 1; t >= 0; --t) {
+            if (t == due) {
+                rows(t);
+                --row, due = row < 0 ? -1 : due - r.every;
+            }
+            if (!lost) watch(t);
+            read(t);
+            phases(t, tm::places<Step::phases>());
+            for (int k = 0; k < Step::links; ++k)
+                if (sets(k)) late_back(k, t);
+            send_back(t);
+            for (int64_t k = 0; k < r.tails; ++k)
+                if (t >= r.steps - r.tail_rows[k] && r.g_tail[k]) tail(k, t);
+            if (r.horizon && t % r.horizon == 0 && t > 0) cut(t);
+            if (t % tile == 0) flush(t);
+        }
+        finish();
+    }
+    // gradients of the recorded row of step t
+    void rows(int64_t t) {
+        const T *x = record.state(t + 1);
+        for (int64_t v = 0; v < vectors; ++v) {
+            for (int s = 0; s < Step::states; ++s)
+                if (r.g_out[s]) add(g + s * width + v * L, take(r.g_out[s] + row * r.lanes, v));
+            if (const T *given = r.g_out[Step::states]) output_back(x, v, take(given + row * r.lanes, v));
+        }
+    }
+    void output_back(const T *x, int64_t v, V given) {
+        V now[Step::states], back[Step::states], sums[Step::sums + 1];
+        load(now, x, v, Step::states), load(back, g, v, Step::states), load(sums, part, v, Step::sums);
+        Step::output_back(fixed(v), now, given, back, sums);
+        save(g, v, back, Step::states), save(part, v, sums, Step::sums);
+    }
+    TM_ALWAYS static void add(T *to, V value) { (V::load(to) + value).store(to); }
+    TM_ALWAYS void load(V *to, const T *from, int64_t v, int count) const {
+        for (int k = 0; k < count; ++k) to[k] = V::load(from + k * width + v * L);
+    }
+    TM_ALWAYS void save(T *to, int64_t v, const V *from, int count) const {
+        for (int k = 0; k < count; ++k) from[k].store(to + k * width + v * L);
+    }
+    // notes the last step after which the gradient of a state is not finite
+    void watch(int64_t t) {
+        V sums(T(0));
+        for (int64_t k = 0; k < Step::states * width; k += L) sums += V::load(g + k) * V(T(0));
+        for (int l = 0; l < L; ++l) lost |= sums[l] != sums[l];
+        if (lost) note(t);
+    }
+    TM_ONCE void note(int64_t t) {
+        int64_t state = 0;
+        for (int64_t k = 0; k < Step::states * width; ++k)
+            if (g[k] - g[k] != 0) {
+                state = k / width;
+                break;
+            }
+        const int64_t here = t * Step::states + state;
+        int64_t held = __atomic_load_n(r.lost, __ATOMIC_RELAXED);
+        while (held < here)
+            if (__atomic_compare_exchange_n(r.lost, &held, here, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) break;
+    }
+    // what arrived in step t
+    void read(int64_t t) {
+        const T *own = record.arrived(t);
+        for (int k = 0; k < Step::arrivals; ++k) {
+            const tm::ArrivalForm a = Step::arrival[k];
+            const int channels = Step::link[a.link].channels;
+            if (Step::link[a.link].form != tm::late) at[k] = own, own += width;
+            else
+                at[k] = record.table[a.link][a.c == 0.5] + ((t + (a.c == 1)) * channels + a.channel) * width;
+        }
+    }
+    template <int... p> void phases(int64_t t, tm::Places<p...>) { (phase<p>(t), ...); }
+    template <int p> void phase(int64_t t) {
+        const T *x = record.state(t);
+        constexpr int last = Step::phases - 1;
+        for (int64_t v = 0; v < vectors; ++v) {
+            V now[Step::states], back[Step::states], a[Step::arrivals + 1], found[Step::arrivals + 1];
+            V later_now[Step::later + 1], given[Step::later + 1], c[Step::kept_back + 1], sums[Step::sums + 1];
+            V inputs[Step::timed + 1];
+            load(now, x, v, Step::states), load(back, g, v, Step::states), load(sums, part, v, Step::sums);
+            load(given, later_back, v, Step::later), load(c, kept, v, Step::kept_back);
+            for (int k = 0; k < Step::arrivals; ++k) a[k] = V::load(at[k] + v * L);
+            if (p == 0) feed[v].to(r, t);
+            Step::back(tm::Phase<p>(), fixed(v), now, &feed[v].u[0], &feed[v].z[0], a, given, back, found, inputs,
+                       later_now, c, sums);
+            if (p == 0) save(later, v, later_now, Step::later);
+            for (int k = 0; k < Step::arrivals; ++k)
+                if (Step::arrival[k].level == last - p) found[k].store(ga + k * width + v * L);
+            if (p < last) save(kept, v, c, Step::kept_back);
+            else {
+                save(g, v, back, Step::states);
+                for (int k = 0; k < Step::timed; ++k) put(r.each[k] + t * r.lanes, v, inputs[k]);
+            }
+            save(part, v, sums, Step::sums);
+        }
+        for (int k = 0; k < Step::arrivals; ++k)
+            if (Step::arrival[k].level == last - p) arrival_back(k, t);
+    }
+    // from what arrived to what was sent for it
+    void arrival_back(int k, int64_t t) {
+        const tm::ArrivalForm a = Step::arrival[k];
+        const int form = Step::link[a.link].form;
+        const T *given = ga + k * width;
+        T *to = a.later < 0 ? sent_back + (Step::link[a.link].first + a.channel) * width : later_back + a.later * width;
+        if (form == tm::total) {
+            double total = 0;
+            for (int64_t i = 0; i < r.nodes; ++i) total += double(given[i]);
+            for (int64_t v = 0; v < vectors; ++v) V(T(total)).store(to + v * L);
+        }
+        if (form == tm::dense) {
+            product(graph.matrix[a.link], width, r.nodes, given, to, vectors);
+            if (gradient(k)) keep(k, a, t, given);
+        }
+        if (form == tm::mixed) soon_back(a, t, given, to);
+    }
+    // what the gradient of the weights is made of
+    void keep(int k, const tm::ArrivalForm &a, int64_t t, const T *given) {
+        const int64_t place = t % tile * width;
+        for (int64_t i = 0; i < width; i += L) V::load(given + i).store(back_rows[k] + place + i);
+        for (int64_t v = 0; v < vectors; ++v) {
+            V now[Step::states], out[Step::sends + 1];
+            if (a.later >= 0) out[0] = V::load(later + a.later * width + v * L);
+            else load(now, record.state(t), v, Step::states), Step::send(fixed(v), now, out);
+            out[a.later < 0 ? Step::link[a.link].first + a.channel : 0].store(sent_rows[k] + place + v * L);
+        }
+    }
+    T *carry(int link, int64_t t) const { return carried[link] + (t & 3) * Step::link[link].channels * width; }
+    T sent_at(int link, int64_t channel, int64_t node, int64_t t) const {
+        return record.past[link][(channel * r.nodes + node) * (r.reach[link] + record.room) + r.reach[link] + t];
+    }
+    void soon_back(const tm::ArrivalForm &a, int64_t t, const T *given, T *stage_back) {
+        double *to_weights = weights(a.link), *to_lags = lags(a.link);
+        const Shorts &shorts = graph.shorts[a.link];
+        T *now_back = carry(a.link, t) + a.channel * width;
+        if (a.later >= 0)
+            for (int64_t i = 0; i < width; ++i) stage_back[i] = 0;
+        if (shorts.self) {
+            T *to = a.later < 0 ? now_back : stage_back;
+            const int64_t past = r.reach[a.link] + record.room, skip = a.channel * r.nodes;
+            const T *stage = a.later < 0 ? record.past[a.link] + skip * past + r.reach[a.link] + t : later + a.later * width;
+            for (int64_t i = 0; i < width; i += L) add(to + i, V::load(shorts.self + i) * V::load(given + i));
+            for (int64_t i = 0; to_weights && i < r.nodes; ++i)
+                own_sum[a.link][i] += given[i] * stage[a.later < 0 ? i * past : i];
+        }
+        for (int64_t k = 0; k < shorts.count; ++k) {
+            const Short &e = shorts.all[k];
+            const Reading read = e.at[Short::place(a.c)];
+            const bool ahead = read.back < 0;
+            const int64_t near = t - (ahead ? 0 : read.back), far = near - 1, pair = e.to * r.nodes + e.from;
+            const T now = sent_at(a.link, a.channel, e.from, near), share = e.weight * given[e.to];
+            const T other = ahead ? later[a.later * width + e.from] : sent_at(a.link, a.channel, e.from, far);
+            (ahead ? stage_back : carry(a.link, far) + a.channel * width)[e.from] += share * read.part;
+            carry(a.link, near)[a.channel * width + e.from] += share * (1 - read.part);
+            if (to_weights) to_weights[pair] += double(given[e.to]) * double(now + read.part * (other - now));
+            if (to_lags) to_lags[pair] += double(share) * double(ahead ? (now - other) / T(a.c) : other - now);
+        }
+    }
+    // what came back in step t joins the line that leads to those who sent it
+    void late_back(int k, int64_t t) {
+        const tm::LinkForm link = Step::link[k];
+        for (int set = 0; set < sets(k); ++set) {
+            Line &l = line[k][set];
+            const int64_t before = r.steps - t - 1;  // the time of the line that is step t + 1
+            T *next = l.row(before), *now = l.row(before + 1);
+            join(k, set, 1, next);
+            keep_late(k, set, t + 1, next);
+            l.push(before);
+            for (int64_t i = 0; i < link.channels * width; ++i) now[i] = 0;
+            join(k, set, set ? 0.5 : 0, now);
+            if (t == 0) keep_late(k, set, 0, now);
+        }
+    }
+    void join(int link, int set, double c, T *to) const {
+        for (int k = 0; k < Step::arrivals; ++k) {
+            const tm::ArrivalForm a = Step::arrival[k];
+            if (a.link != link || a.c != c || (set && c == 1)) continue;
+            for (int64_t i = 0; i < width; i += L) add(to + a.channel * width + i, V::load(ga + k * width + i));
+        }
+    }
+    void keep_late(int k, int set, int64_t m, const T *values) {
+        if (!r.g_weights[k] && !r.g_lags[k]) return;
+        const tm::LinkForm link = Step::link[k];
+        for (int64_t c = 0; c < link.channels; ++c)
+            for (int64_t i = 0; i < r.nodes; ++i)
+                returned[k][set][(c * r.nodes + i) * row_of_chunk + m % chunk] += values[c * width + i];
+        if (m % chunk == 0) correlate_all(k, set, m, m + chunk <= r.steps ? chunk : r.steps + 1 - m);
+    }
+    // gradients of weights and delays from steps m … m + count − 1
+    void correlate_all(int k, int set, int64_t m, int64_t count) {
+        const tm::LinkForm link = Step::link[k];
+        const T *w = r.weights[k] + simulation * r.apart[2 * k], *lag = r.lags[k] + simulation * r.apart[2 * k + 1];
+        double *to_weights = weights(k), *to_lags = lags(k);
+        const int64_t whole = (count + 4 * L - 1) / (4 * L) * (4 * L), per_node = r.reach[k] + record.room;
+        for (int64_t some = 0; some < r.nodes; some += together)
+            for (int64_t from = 0; from < r.nodes; ++from)
+                for (int64_t to = some; to < r.nodes && to < some + together; ++to) {
+                    const int64_t pair = to * r.nodes + from;
+                    if ((w[pair] == 0 && !to_weights) || !(lag[pair] >= T(least_lag))) continue;
+                    const T late = lag[pair] - T(set ? 0.5 : 0), back = tm::floor(late), share = late - back;
+                    double near = 0, far = 0;
+                    for (int64_t c = 0; c < link.channels; ++c) {
+                        const T *a = returned[k][set] + (c * r.nodes + to) * row_of_chunk;
+                        const T *b = record.past[k] + (c * r.nodes + from) * per_node + r.reach[k] + m - int64_t(back);
+                        if (to_lags || share != 0) correlate<true>(a, b, whole, near, far);
+                        else correlate<false>(a, b, whole, near, far);
+                    }
+                    if (to_weights) to_weights[pair] += share != 0 ? double(1 - share) * near + double(share) * far : near;
+                    if (to_lags) to_lags[pair] += double(w[pair]) * (far - near);
+                }
+        for (int64_t i = 0; i < link.channels * r.nodes * row_of_chunk; ++i) returned[k][set][i] = 0;
+    }
+    void send_back(int64_t t) {
+        for (int k = 0; k < Step::links; ++k)
+            for (int c = 0; c < Step::link[k].channels && sets(k); ++c) {
+                T *to = sent_back + (Step::link[k].first + c) * width, *over = carry(k, t) + c * width;
+                for (int64_t i = 0; i < width; ++i) to[i] = over[i], over[i] = 0;
+                for (int set = 0; set < sets(k); ++set)
+                    for (int64_t i = 0; i < width; i += L)
+                        add(to + i, V::load(line[k][set].out(0, r.steps - t) + c * width + i));
+            }
+        for (int64_t v = 0; v < vectors; ++v) {
+            V now[Step::states], back[Step::states], sums[Step::sums + 1], given[Step::sends + 1];
+            load(now, record.state(t), v, Step::states), load(back, g, v, Step::states), load(sums, part, v, Step::sums);
+            load(given, sent_back, v, Step::sends);
+            Step::send_back(fixed(v), now, given, back, sums);
+            save(g, v, back, Step::states), save(part, v, sums, Step::sums);
+        }
+    }
+    TM_ONCE void tail(int64_t k, int64_t t) {
+        const T *given = r.g_tail[k] + (t - (r.steps - r.tail_rows[k])) * r.lanes;
+        for (int64_t v = 0; v < vectors; ++v)
+            if (r.tail_of[k] == Step::states) output_back(record.state(t), v, take(given, v));
+            else add(g + r.tail_of[k] * width + v * L, take(given, v));
+    }
+    // gradients are not carried back beyond step t
+    TM_ONCE void cut(int64_t t) {
+        for (int64_t k = 0; k < Step::states * width; ++k) g[k] = 0;
+        for (int k = 0; k < Step::links; ++k) {
+            for (int64_t i = 0; i < 4 * Step::link[k].channels * width && sets(k); ++i) carried[k][i] = 0;
+            for (int set = 0; set < sets(k); ++set) {
+                keep_late(k, set, t, line[k][set].row(r.steps - t));
+                line[k][set].forget(r.steps - t);
+            }
+        }
+    }
+    // what has been added up goes on in double; `t` is a multiple of a tile
+    void flush(int64_t t) {
+        for (int64_t k = 0; k < Step::sums * width; ++k) sum[k] += double(part[k]), part[k] = 0;
+        for (int k = 0; k < Step::links; ++k)
+            for (int64_t i = 0; sets(k) && weights(k) && graph.shorts[k].self && i < r.nodes; ++i)
+                weights(k)[i * (r.nodes + 1)] += double(own_sum[k][i]), own_sum[k][i] = 0;
+        const int64_t count = r.steps - t < tile ? r.steps - t : tile;
+        for (int k = 0; k < Step::arrivals; ++k)
+            if (Step::link[Step::arrival[k].link].form == tm::dense && gradient(k))
+                outer(weights(Step::arrival[k].link), r.nodes, back_rows[k], sent_rows[k], width, count);
+    }
+    TM_ONCE void finish() {
+        for (int k = 0; k < Step::links; ++k)
+            if (sets(k) && r.g_before[k]) before_back(k);
+        for (int64_t v = 0; v < vectors; ++v) {
+            for (int s = 0; s < Step::states; ++s) put(r.g_x0[s], v, V::load(g + s * width + v * L));
+            for (int l = 0; l < lanes(v); ++l) {
+                double total[Step::sums + 1], found[Step::wanted + 1];
+                for (int k = 0; k < Step::sums; ++k) total[k] = sum[k * width + v * L + l];
+                Step::close(constants[v].leaf[l], r.dt, total, found);
+                for (int k = 0; k < Step::wanted; ++k) r.sums[k * r.lanes + first + v * L + l] = found[k];
+            }
+        }
+    }
+    // the gradient of what was sent before the run, [row][simulation][channel][node]
+    TM_ONCE void before_back(int k) {
+        const int channels = Step::link[k].channels;
+        const int64_t inner = channels * r.nodes, simulations = r.lanes / r.nodes;
+        for (int64_t back = 1; back <= r.reach[k]; ++back) {
+            T *to = r.g_before[k] + ((r.reach[k] - back) * simulations + simulation) * inner;
+            for (int64_t i = 0; i < inner; ++i) to[i] = back < 3 ? carry(k, -back)[i / r.nodes * width + i % r.nodes] : 0;
+            for (int set = 0; set < sets(k); ++set) {
+                Line &l = line[k][set];
+                const int64_t now = r.steps + back;
+                l.push(now - 1);
+                for (int64_t i = 0; i < l.step(); ++i) l.row(now)[i] = 0;
+                for (int64_t i = 0; i < inner; ++i) to[i] += l.out(0, now)[i / r.nodes * width + i % r.nodes];
+            }
+        }
+    }
+};
+
+TM_EXPORT void adjoint(const Run &r) {
+    const bool common = shared(r);
+    Graph *all = common ? new Graph(r, 0, true) : nullptr;
+    tm::spread(r.team, r.threads, r.lanes / r.nodes, [&](int64_t from, int64_t to, int share) {
+        for (int64_t simulation = from; simulation < to; ++simulation) {
+            Graph *own = common ? nullptr : new Graph(r, simulation, true);
+            WayBack(r, simulation, common ? *all : *own, common ? share : simulation).run();
+            delete own;
+        }
+    });
+    delete all;
+}
+
+#endif

@@ -1,0 +1,71 @@
+"""How the links of a plan reach a kernel: the form of each, and the tensors that it reads."""
+
+import torch
+from torch import Tensor
+
+from torchmass.dynamics import Dynamics
+from torchmass.integrators import INTEGRATORS, Tableau, Values
+from torchmass.kernels.exchange import DENSE, LATE, MIXED, TOTAL
+from torchmass.kernels.plan import Plan
+from torchmass.kernels.step_graph import StepGraph
+from torchmass.kernels.trace import TraceError
+from torchmass.kernels.transforms import is_transformed
+from torchmass.links import Link
+
+
+def refuse_network(plan: Plan) -> None:
+    """Raise a `TraceError` for what kernels of networks do not do."""
+    if is_transformed() or torch.compiler.is_compiling():
+        raise TraceError("it is a network under torch.func or torch.compile.")
+    if plan.checkpoint != "none" or plan.gradient == "forward":
+        raise TraceError("its nodes are coupled, and checkpoint and gradient='forward' are for single nodes.")
+
+
+def form_of(link: Link, dt: float, method: str) -> str:
+    """Which sums the link needs: of all alike, at once, or after delays, some of which may be shorter than a step."""
+    if link.alike:
+        return TOTAL
+    if link.delays is None:
+        return DENSE
+    weights, lags = link.weights.detach(), link.lags(dt).detach()
+    if not weights.requires_grad and not link.weights.requires_grad:
+        lags = torch.where(weights != 0, lags, torch.inf)  # the others do not count
+    return LATE if bool((lags >= least_lag(method, link.hold)).all()) else MIXED
+
+
+def least_lag(method: str, hold: bool) -> float:
+    """The steps that a delay must have for what it delivers to be known before a step: to every stage."""
+    scheme = INTEGRATORS[method]
+    halfway = isinstance(scheme, Tableau) and any(sum(row) == 0.5 for row in scheme.a)
+    return 1.5 if halfway and not hold else 1.0
+
+
+def link_leaves(plan: Plan, step: StepGraph) -> tuple[Values, Values]:
+    """What links read that each node has one of, and their weights, delays in steps and what was sent before."""
+    own: list[Tensor] = []
+    pairs: list[Tensor] = []
+    histories = dict(zip(plan.dynamics.sources, plan.histories, strict=True))
+    for place, (link, kind) in enumerate(zip(plan.dynamics.links, step.links, strict=True)):
+        own += link.p
+        own += [link.weights.squeeze(-1)] if kind.form == TOTAL else []
+        own += [_steady(plan.dynamics, link, plan.x0, channel) for k, channel in step.steady if k == place]
+        pairs += [link.weights] if kind.has_weights else []
+        if kind.is_delayed:
+            moving = [channel for k, channel, _ in step.sends if k == place]
+            pairs += [link.lags(plan.dt), _before(link, plan.dt, histories[link.source], moving)]
+    return tuple(own), tuple(pairs)
+
+
+def _steady(dynamics: Dynamics, link: Link, x0: Values, channel: int) -> Tensor:
+    """What a channel delivers that does not depend on the signal, (*b, N)."""
+    sent = link.sent(dynamics.signal(link.source, x0).detach())[..., channel, :]
+    if link.alike:
+        return link.weights.squeeze(-1) * (sent.sum(-1, keepdim=True) - sent)
+    return (link.weights @ sent.unsqueeze(-1)).squeeze(-1)
+
+
+def _before(link: Link, dt: float, history: Tensor, moving: list[int]) -> Tensor:
+    """What was sent in the steps before the run on the channels that change in time, (H, *b, C, N)."""
+    steady, reach = history.stride(0) == 0, link.reach(dt)
+    sent = link.sent(history[:1] if steady else history[len(history) - reach :])[..., moving, :]
+    return sent.expand(reach, *sent.shape[1:])
