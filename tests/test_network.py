@@ -113,3 +113,16 @@ def test_gradients_of_weights_gain_and_parameters_are_right():
     names = [f"model.{name}" for name, _ in net.named_parameters()]
     loss = lambda *values: torch.func.functional_call(sim, dict(zip(names, values, strict=True)), (1.0,))["x"]
     assert torch.autograd.gradcheck(loss, tuple(net.parameters()))
+
+
+def test_a_connectome_brings_its_weights_its_names_and_at_a_speed_its_delays():
+    connectome = tm.datasets.synthetic_connectome(12, density=0.5)
+    net = tm.Network(tm.HopfStep(12), connectome, speed=2.0)
+    assert torch.equal(net.coupling.weights, connectome.weights)
+    torch.testing.assert_close(net.coupling.lags(), connectome.delays(2.0))
+    result = tm.Simulator(net, 0.1).run(1.0)
+    assert result.labels == net.labels == connectome.labels
+    assert tm.Network(tm.HopfStep(12), connectome).coupling.lags() is None
+    assert tm.Network(tm.HopfStep(3), WEIGHTS, labels=["a", "b", "c"]).labels == ("a", "b", "c")
+    with pytest.raises(ValueError, match="labels must be 3 names"):
+        tm.Network(tm.HopfStep(3), WEIGHTS, labels=["a", "b"])

@@ -206,3 +206,14 @@ def test_detach_cuts_the_graph():
     assert state["x"].requires_grad
     assert not state.detach()["x"].requires_grad
     assert state.detach().step == 10
+
+
+@pytest.mark.parametrize("backend", ["eager", "fused"])
+@pytest.mark.parametrize(("transient", "every"), [(0.0, 1), (3.0, 7), (0.5, 40)])
+def test_a_bar_changes_nothing(backend, transient, every):
+    node = tm.HopfStep(3, noise_x=tm.WhiteNoise(0.1))
+    sim = tm.Simulator(tm.Network(node, torch.rand(3, 3), delays=torch.rand(3, 3)), 0.1, backend=backend)
+    options = {"transient": transient, "sample_every": every, "seed": 1, "inputs": torch.randn(500, 3)}
+    plain, shown = (sim.run(50.0, **options, progress=progress) for progress in (False, True))
+    assert all(torch.equal(plain[name], shown[name]) for name in plain)
+    assert all(torch.equal(plain.state[name], shown.state[name]) for name in plain.state)

@@ -1,6 +1,6 @@
 """Network: nodes of one model, coupled through a connectome."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 from torch import Tensor, nn
@@ -9,6 +9,7 @@ from torch.distributions import Distribution
 from torchmass.bounds import Bounds
 from torchmass.coupling import Coupling
 from torchmass.couplings import COUPLINGS
+from torchmass.datasets import Connectome
 from torchmass.declare import Input, State
 from torchmass.dynamics import Dynamics
 from torchmass.links import OUTPUT
@@ -25,7 +26,9 @@ class Network(System):
     as given. A number is the weight of every pair of different nodes, summed in O(N). `coupling` is a name in
     `torchmass.couplings.COUPLINGS` (`"diffusive"`, `"sine"`, …); it reads `coupled_var` of every node (a state, by
     default the first, or `"output"`, that of the model) and adds to the input `target` (default: the model's port).
-    `distance` in mm and `speed` in mm/ms, or `delays` in ms, make what is sent arrive later; further keywords are
+    `distance` in mm and `speed` in mm/ms, or `delays` in ms, make what is sent arrive later. `conn` may also be a
+    `Connectome`, which brings the names of its regions and, where `speed` is given, its distances; or give `labels`,
+    which results carry. Further keywords are
     parameters of the coupling (`k=0.5`) and options of `Coupling` (`interpolation`, `max_delay`, `hold`, `mask`).
     `coupling` may also be an instance, built with its weights, or a dict of instances, each from its `source` to its
     `target`; `net.coupling` is what was given. `noise` is a process on `coupled_var`, or a dict of processes by state
@@ -46,12 +49,18 @@ class Network(System):
         coupled_var: str | None = None,
         target: str | None = None,
         noise: Any = None,
+        labels: Sequence[str] | None = None,
         **values: Any,
     ) -> None:
         super().__init__()
         if not isinstance(node, NeuralMass):
             raise TypeError(f"Network needs a model such as HopfStep(in_size=80), got {type(node).__name__}.")
         self.node, self.in_size = node, node.in_size
+        if isinstance(conn, Connectome):
+            labels = conn.labels if labels is None else labels
+            values = ({"distance": conn.distances} if values.get("speed") is not None else {}) | values
+            conn = conn.weights
+        self.labels = _names(labels, node.in_size)
         self.coupled_var, self.target = coupled_var or next(iter(node.states)), target
         if isinstance(coupling, Mapping):
             parts = {name: _coupling(kind, node, conn, values) for name, kind in coupling.items()}
@@ -150,6 +159,12 @@ class Network(System):
             )
         ((_, owner),) = owners.items()
         return owner, own
+
+
+def _names(labels: Sequence[str] | None, in_size: int) -> tuple[str, ...] | None:
+    if labels is not None and (isinstance(labels, str) or len(labels) != in_size):
+        raise ValueError(f"labels must be {in_size} names, one a node, got {labels!r}.")
+    return None if labels is None else tuple(labels)
 
 
 def _coupling(kind: Any, node: NeuralMass, conn: Any, values: dict[str, Any]) -> Coupling:

@@ -30,7 +30,7 @@ class Result(Mapping[str, Tensor]):
     """The recorded series of a run by monitor, each `(T, *b, N)`, and `"ts"`, `(T,)` in ms, the end of each step.
 
     `state` is where the run ended, `seed` what its random numbers came from (None if it drew none), `backend` and
-    `method` how it was computed.
+    `method` how it was computed, `labels` what the nodes of a network are called, where they have names.
     """
 
     def __init__(
@@ -41,9 +41,11 @@ class Result(Mapping[str, Tensor]):
         seed: int | None,
         backend: str,
         method: str,
+        labels: tuple[str, ...] | None = None,
     ) -> None:
         self._series, self._clock = dict(series), clock
         self.state, self.seed, self.backend, self.method = state, seed, backend, method
+        self.labels = labels
 
     @cached_property
     def ts(self) -> Tensor:

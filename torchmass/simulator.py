@@ -19,6 +19,7 @@ from torchmass.kernels.finite import refuse_nonfinite
 from torchmass.kernels.plan import Outcome, Plan, check_gradient
 from torchmass.monitors import resolve
 from torchmass.naming import lookup, refuse
+from torchmass.progress import in_stretches
 from torchmass.result import Result, RunState
 from torchmass.start import batch_axes, origin, place
 from torchmass.system import System
@@ -38,8 +39,9 @@ class Simulator(nn.Module):
     `dopri5` for models without noise, whose accuracy is `rtol` and `atol` and whose gradient is the continuous
     adjoint with `adjoint=True`; then `dt` is only the grid on which inputs are held and rows recorded.
     `backend` is `auto` (`fused` wherever it applies, else `eager`; `explain` says which and why), `eager`, `compile`
-    (each step through `torch.compile`) or `fused` (the whole loop in one generated kernel; uncoupled models on the CPU
-    so far, with first derivatives). Raises `ValueError` for an unknown method or backend and for `dt ≤ 0`.
+    (each step through `torch.compile`) or `fused` (the whole loop in one generated kernel; on the CPU so far, with
+    first derivatives; of networks without `checkpoint`, `gradient="forward"` and torch.func). Raises `ValueError` for
+    an unknown method or backend and for `dt ≤ 0`.
     """
 
     def __init__(
@@ -90,6 +92,7 @@ class Simulator(nn.Module):
         checkpoint: int | str = "none",
         grad_horizon: int | None = None,
         gradient: str = "reverse",
+        progress: bool = False,
     ) -> Result:
         """Integrate for `duration` ms and record what follows the first `transient` ms, every `sample_every`-th step.
 
@@ -108,6 +111,8 @@ class Simulator(nn.Module):
         k-th (`"none"`: what is fastest); `grad_horizon=k` cuts the gradient carried back by the states after every k
         steps (truncated backpropagation); `gradient="forward"` carries it forward with the states instead, for up to 8
         starts and parameters, in memory that does not grow with the steps.
+
+        `progress=True` shows a bar, for fixed steps, and runs in a hundred stretches with the same result.
         """
         plan = self._planned(
             duration,
@@ -123,7 +128,7 @@ class Simulator(nn.Module):
             grad_horizon=grad_horizon,
             gradient=gradient,
         )
-        return self._compute(plan, allow_nonfinite)
+        return self._compute(plan, allow_nonfinite, progress)
 
     def explain(self, duration: float, **options: Any) -> Explanation:
         """What `run(duration, **options)` would be computed with and why, and the memory it would take; prints itself.
@@ -225,16 +230,19 @@ class Simulator(nn.Module):
             **recorded,
         )
 
-    def _compute(self, plan: Plan, allow_nonfinite: bool) -> Result:
+    def _compute(self, plan: Plan, allow_nonfinite: bool, progress: bool) -> Result:
         if self.method in INTEGRATORS:
             backend = choose(plan, self.backend).backend
-            found = BACKENDS[backend](plan)
+            run = BACKENDS[backend]
+            found = in_stretches(plan, run, self.model.label) if progress else run(plan)
         else:
             backend = "torchdiffeq"
             found = adaptive.run(plan, self.adjoint, self.rtol, self.atol)
         if not found.finite and not allow_nonfinite:
             refuse_nonfinite(plan, found.series, found.ends)
-        return Result(found.series, plan.times, self._end(plan, found), plan.seed, backend, plan.method)
+        return Result(
+            found.series, plan.times, self._end(plan, found), plan.seed, backend, plan.method, self.model.labels
+        )
 
     @staticmethod
     def _end(plan: Plan, found: Outcome) -> RunState:

@@ -22,6 +22,7 @@ class System(nn.Module):
     """A model or a network of them, with N nodes. States and inputs are `(*b, N)`, times ms."""
 
     in_size: int
+    labels: tuple[str, ...] | None = None  # the names of the nodes
 
     @property
     @abstractmethod
