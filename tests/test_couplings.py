@@ -32,7 +32,7 @@ CASES = [  # the array, the kind, its values
 
 def arriving(coupling: tm.Coupling, seen: Tensor, own: Tensor) -> Tensor:
     """What arrives at nodes, (*b, N), from signals as each of them sees them, (*b, N, N)."""
-    p, weights = coupling.values(), coupling.weights
+    p, weights = coupling.values(), coupling.strengths()
     channels = torch.broadcast_tensors(seen, *coupling.send(seen, p))[1:]
     return coupling.receive(own, tuple((weights * channel).sum(-1) for channel in channels), p)
 
@@ -155,3 +155,26 @@ def test_phases_synchronise_above_the_threshold_of_kuramoto(K):
     order = torch.polar(torch.ones_like(theta), theta).mean(-1).abs().mean()
     expected = math.sqrt(max(0.0, 1 - 2 / K))
     assert abs(float(order) - expected) < (0.03 if K > 2 else 0.15)  # of 400 at rest some order is left by chance
+
+
+@pytest.mark.parametrize("kind", ["laplacian_rw", "laplacian_sym"])
+def test_a_laplacian_is_the_matrix_of_the_textbook(kind):
+    weights = torch.tensor([[0.0, 0.7, 0.1], [0.2, 0.0, 1.1], [0.3, 0.0, 0.0]])
+    d = torch.diag(weights.sum(1))
+    half = torch.linalg.inv(d.sqrt())
+    expected = torch.linalg.inv(d) @ weights if kind == "laplacian_rw" else half @ weights @ half
+    x = torch.randn(3)
+    net = tm.Network(tm.LinearStep(3, gamma=0.0), weights, coupling=kind, k=0.6)
+    torch.testing.assert_close(net.rhs({"x": x})["x"], 0.6 * (expected - torch.eye(3)) @ x)
+    alike = tm.Network(tm.LinearStep(3, gamma=0.0), 0.4, coupling=kind, k=0.6)
+    pairs = (torch.ones(3, 3) - torch.eye(3)) / 2
+    torch.testing.assert_close(alike.rhs({"x": x})["x"], 0.6 * (pairs - torch.eye(3)) @ x)
+
+
+def test_a_node_that_nothing_reaches_has_a_finite_laplacian_and_gradient():
+    weights = torch.tensor([[0.0, 0.7], [0.0, 0.0]])
+    for kind, expected in (("laplacian_rw", 0.0), ("laplacian_sym", -2.0)):
+        net = tm.Network(tm.LinearStep(2, gamma=0.0), weights, coupling=kind).free("weights")
+        slopes = net.rhs({"x": torch.tensor([1.0, 2.0])})["x"]
+        assert float(slopes[1].detach()) == expected
+        assert torch.autograd.grad(slopes[0], net.coupling.raw.weights)[0].isfinite().all()

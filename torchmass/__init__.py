@@ -14,9 +14,11 @@ from torchmass.catalogue import list_models as list_models
 from torchmass.coupling import Coupling as Coupling
 from torchmass.couplings import AdditiveCoupling as AdditiveCoupling
 from torchmass.couplings import DiffusiveCoupling as DiffusiveCoupling
+from torchmass.couplings import RandomWalkLaplacianCoupling as RandomWalkLaplacianCoupling
 from torchmass.couplings import SigmoidalCoupling as SigmoidalCoupling
 from torchmass.couplings import SigmoidalJansenRitCoupling as SigmoidalJansenRitCoupling
 from torchmass.couplings import SineCoupling as SineCoupling
+from torchmass.couplings import SymmetricLaplacianCoupling as SymmetricLaplacianCoupling
 from torchmass.couplings import TanhCoupling as TanhCoupling
 from torchmass.couplings import TVBPreSigmoidalCoupling as TVBPreSigmoidalCoupling
 from torchmass.couplings import TVBSigmoidalCoupling as TVBSigmoidalCoupling

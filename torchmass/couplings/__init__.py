@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from torchmass.coupling import Coupling
+from torchmass.couplings.laplacian import RandomWalkLaplacianCoupling as RandomWalkLaplacianCoupling
+from torchmass.couplings.laplacian import SymmetricLaplacianCoupling as SymmetricLaplacianCoupling
 from torchmass.couplings.linear import AdditiveCoupling as AdditiveCoupling
 from torchmass.couplings.linear import DiffusiveCoupling as DiffusiveCoupling
 from torchmass.couplings.sigmoidal import SigmoidalCoupling as SigmoidalCoupling
@@ -18,6 +20,8 @@ COUPLINGS: Mapping[str, type[Coupling]] = MappingProxyType(
     {
         "diffusive": DiffusiveCoupling,
         "additive": AdditiveCoupling,
+        "laplacian_rw": RandomWalkLaplacianCoupling,
+        "laplacian_sym": SymmetricLaplacianCoupling,
         "sigmoidal": SigmoidalCoupling,
         "tanh": TanhCoupling,
         "sigmoidal_jansen_rit": SigmoidalJansenRitCoupling,

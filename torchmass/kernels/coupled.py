@@ -46,7 +46,7 @@ class Pairs:
         left, self.places = iter(enumerate(leaves)), [list[int | None]() for _ in links]
         self.pairs: list[list[Pair | None]] = []
         for link, places in zip(links, self.places, strict=True):
-            taken = [next(left) if wanted else None for wanted in _leaves_of(link)]
+            taken = [next(left) if has else None for has in (link.has_weights, link.is_delayed, link.is_delayed)]
             places += [None if one is None else one[0] for one in taken]
             pairs = [None if one is None else edge_leaf(one[1], shape) for one in taken[:2]]
             self.pairs.append([*pairs, None if taken[2] is None else past_leaf(taken[2][1], shape)])
@@ -54,18 +54,13 @@ class Pairs:
     def point(self, native: Native, reach: Sequence[int], wanted: Sequence[int]) -> None:
         """Tell the kernel where they are; `wanted` are those of `leaves` whose gradient is asked for."""
         for k, name in enumerate(("weights", "lags", "before")):
-            native.point(**{name: [None if pairs[k] is None else pairs[k].tensor for pairs in self.pairs]})  # type: ignore
+            native.point(**{name: [None if pairs[k] is None else pairs[k].tensor for pairs in self.pairs]})
         apart = [0 if pair is None else pair.per_simulation for pairs in self.pairs for pair in pairs[:2]]
         native.list("apart", apart)
         rows = [pairs[2] or Pair(torch.empty(0), 0, 0) for pairs in self.pairs]
         native.list("before_apart", [number for pair in rows for number in (pair.per_row, pair.per_simulation)])
         native.list("zeros", [int(places[0] in wanted) for places in self.places])
         native.list("reach", reach)
-
-
-def _leaves_of(link: LinkKind) -> tuple[bool, bool, bool]:
-    """Whether a link has weights of its own, delays and a past."""
-    return link.has_weights, link.is_delayed, link.is_delayed
 
 
 def tails(call: Any, dtype: torch.dtype) -> list[Tensor]:
@@ -112,7 +107,7 @@ class Gradients:
         point_tails(native, call, given or [None] * (len(call.tails) // 2), "g_tail")
         for k, name in enumerate(("g_weights", "g_lags", "g_before")):
             where = [None if (place := places[k]) is None else self.held.get(place) for places in pairs.places]
-            native.point(**{name: where})  # type: ignore
+            native.point(**{name: where})
 
     def found(self, place: int) -> Tensor:
         """The gradient of one of the leaves of the links."""

@@ -60,7 +60,7 @@ struct Simulation : Population {
             for (int c = 0; c < Step::link[k].channels; ++c) to[Step::link[k].first + c] = sent_to(k, c, t);
         for (int64_t v = 0; v < vectors; ++v) {
             V now[Step::states], out[Step::sends ? Step::sends : 1];
-            for (int s = 0; s < Step::states; ++s) now[s] = V::load(x + s * width + v * L);
+            load(now, x, v, Step::states);
             Step::send(fixed(v), now, out);
             for (int k = 0; k < Step::sends; ++k) out[k].store(to[k] + v * L);
         }
@@ -72,7 +72,7 @@ struct Simulation : Population {
     TM_ONCE void keep_tail(int64_t k, const T *x, int64_t row) {
         for (int64_t v = 0; v < vectors; ++v) {
             V now[Step::states + Step::outputs];
-            for (int s = 0; s < Step::states; ++s) now[s] = V::load(x + s * width + v * L);
+            load(now, x, v, Step::states);
             Step::output(fixed(v), now, now + Step::states);
             put(r.tail[k] + row * r.lanes, v, now[r.tail_of[k]]);
         }
@@ -128,16 +128,13 @@ struct Simulation : Population {
         if (p) gather(p, t);
         for (int64_t v = 0; v < vectors; ++v) {
             V now[Step::states], a[Step::arrivals + 1], c[Step::kept + 1], s[Step::later + 1];
-            for (int k = 0; k < Step::states; ++k) now[k] = V::load(x + k * width + v * L);
+            load(now, x, v, Step::states), load(c, kept, v, Step::kept);
             for (int k = 0; k < Step::arrivals; ++k)
                 if (Step::arrival[k].level <= p) a[k] = V::load(at[k] + v * L);
-            for (int k = 0; k < Step::kept; ++k) c[k] = V::load(kept + k * width + v * L);
             if (p == 0) feed[v].to(r, t);
             Step::phase(tm::Phase<p>(), fixed(v), now, &feed[v].u[0], &feed[v].z[0], a, c, s);
-            if (p == Step::phases - 1)
-                for (int k = 0; k < Step::states; ++k) now[k].store(next + k * width + v * L);
-            else
-                for (int k = 0; k < Step::kept; ++k) c[k].store(kept + k * width + v * L);
+            if (p == Step::phases - 1) save(next, v, now, Step::states);
+            else save(kept, v, c, Step::kept);
             for (int k = 0; k < Step::arrivals; ++k)
                 if (Step::arrival[k].level == p + 1 && Step::arrival[k].later >= 0)
                     s[Step::arrival[k].later].store(later + Step::arrival[k].later * width + v * L);
@@ -146,7 +143,7 @@ struct Simulation : Population {
     void write(const T *x, int64_t row) {
         for (int64_t v = 0; v < vectors; ++v) {
             V now[Step::states + Step::outputs];
-            for (int s = 0; s < Step::states; ++s) now[s] = V::load(x + s * width + v * L);
+            load(now, x, v, Step::states);
             if (r.out[Step::states]) Step::output(fixed(v), now, now + Step::states);
             for (int k = 0; k < Step::states + Step::outputs; ++k)
                 if (r.out[k]) put(r.out[k] + row * r.lanes, v, now[k]), bad += now[k] * V(T(0));

@@ -9,34 +9,17 @@
 #define TORCHMASS_NETWORK_ADJOINT_H
 
 #include "population.h"
+#include "correlation.h"
 
 constexpr int64_t tile = 64;    // steps after which sums go on in double
-constexpr int64_t chunk = 256;  // steps of which gradients of delayed weights are taken at once
-constexpr int64_t together = 16;  // targets whose rows of a chunk stay in the nearest cache
-constexpr int64_t row_of_chunk = chunk + 16;  // so that rows of all nodes do not lie in the same lines of the cache
-
-// Σ over `count` numbers of a with b, and of a with what lies one place before b
-template <bool both> static void correlate(const T *a, const T *b, int64_t count, double &with_b, double &before) {
-    V near[4], far[4];
-#pragma GCC unroll 4
-    for (int k = 0; k < 4; ++k) near[k] = far[k] = V(T(0));
-    for (int64_t t = 0; t < count; t += 4 * L)
-#pragma GCC unroll 4
-        for (int k = 0; k < 4; ++k) {
-            const V one = V::load(a + t + k * L);
-            near[k] = tm::fma(one, V::load(b + t + k * L), near[k]);
-            if (both) far[k] = tm::fma(one, V::load(b + t + k * L - 1), far[k]);
-        }
-    with_b += total((near[0] + near[1]) + (near[2] + near[3]));
-    if (both) before += total((far[0] + far[1]) + (far[2] + far[3]));
-}
 
 struct WayBack : Population {
     const Graph &graph;
     Record record;
     const int64_t copy;          // of the gradients of weights and delays
     Line line[Step::links][2];   // of what comes back to those who sent it, time running backwards
-    T *memory, *g, *ga, *later_back, *sent_back, *part, *carried[Step::links], *returned[Step::links][2];
+    T *memory, *g, *ga, *later_back, *sent_back, *part, *carried[Step::links];
+    Correlation correlation[Step::links][2];
     T *own_sum[Step::links];     // gradients of the weights of nodes with themselves
     T *back_rows[Step::arrivals + 1], *sent_rows[Step::arrivals + 1];
     double *sum;
@@ -93,7 +76,11 @@ struct WayBack : Population {
             l.mask = Line::ring_table - 1, l.sets = 1, l.edges[0] = edges[set];
             l.past = take(link.channels * r.nodes * l.length()), l.rows = take(Line::ring * link.channels * width);
             l.table[0] = take(Line::ring_table * link.channels * width);
-            returned[k][set] = take(link.channels * r.nodes * row_of_chunk);
+            Correlation &c = correlation[k][set];
+            c.nodes = r.nodes, c.channels = link.channels, c.width = width, c.steps = r.steps, c.reach = r.reach[k];
+            c.per_node = r.reach[k] + record.room, c.past = record.past[k], c.late = T(set ? 0.5 : 0);
+            c.weights = r.weights[k] + simulation * r.apart[2 * k], c.lags = r.lags[k] + simulation * r.apart[2 * k + 1];
+            c.to_weights = weights(k), c.to_lags = lags(k), c.back = take(c.size());
         }
         if (sets(k)) carried[k] = take(4 * link.channels * width), own_sum[k] = take(width);
     }
@@ -131,13 +118,6 @@ struct WayBack : Population {
         load(now, x, v, Step::states), load(back, g, v, Step::states), load(sums, part, v, Step::sums);
         Step::output_back(fixed(v), now, given, back, sums);
         save(g, v, back, Step::states), save(part, v, sums, Step::sums);
-    }
-    TM_ALWAYS static void add(T *to, V value) { (V::load(to) + value).store(to); }
-    TM_ALWAYS void load(V *to, const T *from, int64_t v, int count) const {
-        for (int k = 0; k < count; ++k) to[k] = V::load(from + k * width + v * L);
-    }
-    TM_ALWAYS void save(T *to, int64_t v, const V *from, int count) const {
-        for (int k = 0; k < count; ++k) from[k].store(to + k * width + v * L);
     }
     // notes the last step after which the gradient of a state is not finite
     void watch(int64_t t) {
@@ -263,11 +243,11 @@ struct WayBack : Population {
             const int64_t before = r.steps - t - 1;  // the time of the line that is step t + 1
             T *next = l.row(before), *now = l.row(before + 1);
             join(k, set, 1, next);
-            keep_late(k, set, t + 1, next);
+            correlation[k][set].add(t + 1, next);
             l.push(before);
             for (int64_t i = 0; i < link.channels * width; ++i) now[i] = 0;
             join(k, set, set ? 0.5 : 0, now);
-            if (t == 0) keep_late(k, set, 0, now);
+            if (t == 0) correlation[k][set].add(0, now);
         }
     }
     void join(int link, int set, double c, T *to) const {
@@ -276,38 +256,6 @@ struct WayBack : Population {
             if (a.link != link || a.c != c || (set && c == 1)) continue;
             for (int64_t i = 0; i < width; i += L) add(to + a.channel * width + i, V::load(ga + k * width + i));
         }
-    }
-    void keep_late(int k, int set, int64_t m, const T *values) {
-        if (!r.g_weights[k] && !r.g_lags[k]) return;
-        const tm::LinkForm link = Step::link[k];
-        for (int64_t c = 0; c < link.channels; ++c)
-            for (int64_t i = 0; i < r.nodes; ++i)
-                returned[k][set][(c * r.nodes + i) * row_of_chunk + m % chunk] += values[c * width + i];
-        if (m % chunk == 0) correlate_all(k, set, m, m + chunk <= r.steps ? chunk : r.steps + 1 - m);
-    }
-    // gradients of weights and delays from steps m … m + count − 1
-    void correlate_all(int k, int set, int64_t m, int64_t count) {
-        const tm::LinkForm link = Step::link[k];
-        const T *w = r.weights[k] + simulation * r.apart[2 * k], *lag = r.lags[k] + simulation * r.apart[2 * k + 1];
-        double *to_weights = weights(k), *to_lags = lags(k);
-        const int64_t whole = (count + 4 * L - 1) / (4 * L) * (4 * L), per_node = r.reach[k] + record.room;
-        for (int64_t some = 0; some < r.nodes; some += together)
-            for (int64_t from = 0; from < r.nodes; ++from)
-                for (int64_t to = some; to < r.nodes && to < some + together; ++to) {
-                    const int64_t pair = to * r.nodes + from;
-                    if ((w[pair] == 0 && !to_weights) || !(lag[pair] >= T(least_lag))) continue;
-                    const T late = lag[pair] - T(set ? 0.5 : 0), back = tm::floor(late), share = late - back;
-                    double near = 0, far = 0;
-                    for (int64_t c = 0; c < link.channels; ++c) {
-                        const T *a = returned[k][set] + (c * r.nodes + to) * row_of_chunk;
-                        const T *b = record.past[k] + (c * r.nodes + from) * per_node + r.reach[k] + m - int64_t(back);
-                        if (to_lags || share != 0) correlate<true>(a, b, whole, near, far);
-                        else correlate<false>(a, b, whole, near, far);
-                    }
-                    if (to_weights) to_weights[pair] += share != 0 ? double(1 - share) * near + double(share) * far : near;
-                    if (to_lags) to_lags[pair] += double(w[pair]) * (far - near);
-                }
-        for (int64_t i = 0; i < link.channels * r.nodes * row_of_chunk; ++i) returned[k][set][i] = 0;
     }
     void send_back(int64_t t) {
         for (int k = 0; k < Step::links; ++k)
@@ -338,7 +286,7 @@ struct WayBack : Population {
         for (int k = 0; k < Step::links; ++k) {
             for (int64_t i = 0; i < 4 * Step::link[k].channels * width && sets(k); ++i) carried[k][i] = 0;
             for (int set = 0; set < sets(k); ++set) {
-                keep_late(k, set, t, line[k][set].row(r.steps - t));
+                correlation[k][set].add(t, line[k][set].row(r.steps - t));
                 line[k][set].forget(r.steps - t);
             }
         }

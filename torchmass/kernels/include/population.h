@@ -113,6 +113,14 @@ struct Population {
         return V::load(values);
     }
     void put(T *row, int64_t v, V values) const { store(row + first + v * L, values, lanes(v)); }
+    // `count` values of vector v, which lie a row of all nodes apart
+    TM_ALWAYS static void add(T *to, V value) { (V::load(to) + value).store(to); }
+    TM_ALWAYS void load(V *to, const T *from, int64_t v, int count) const {
+        for (int k = 0; k < count; ++k) to[k] = V::load(from + k * width + v * L);
+    }
+    TM_ALWAYS void save(T *to, int64_t v, const V *from, int count) const {
+        for (int k = 0; k < count; ++k) from[k].store(to + k * width + v * L);
+    }
 };
 
 #endif

@@ -1,0 +1,66 @@
+// Gradients of weights and delays. They have no order in time: what came back in many steps is taken with what was sent
+// before them at once, edge by edge.
+#ifndef TORCHMASS_CORRELATION_H
+#define TORCHMASS_CORRELATION_H
+
+#include "run.h"
+
+// Σ over `count` numbers of a with b, and of a with what lies one place before b
+template <bool both> static void correlate(const T *a, const T *b, int64_t count, double &with_b, double &before) {
+    V near[4], far[4];
+#pragma GCC unroll 4
+    for (int k = 0; k < 4; ++k) near[k] = far[k] = V(T(0));
+    for (int64_t t = 0; t < count; t += 4 * L)
+#pragma GCC unroll 4
+        for (int k = 0; k < 4; ++k) {
+            const V one = V::load(a + t + k * L);
+            near[k] = tm::fma(one, V::load(b + t + k * L), near[k]);
+            if (both) far[k] = tm::fma(one, V::load(b + t + k * L - 1), far[k]);
+        }
+    with_b += total((near[0] + near[1]) + (near[2] + near[3]));
+    if (both) before += total((far[0] + far[1]) + (far[2] + far[3]));
+}
+
+struct Correlation {
+    static constexpr int64_t chunk = 256, row = chunk + 16;  // steps; rows of all nodes must not share lines of the cache
+    static constexpr int64_t together = 16;                  // targets whose rows stay in the nearest cache
+    int64_t nodes, channels, width, steps, reach, per_node;
+    const T *weights, *lags, *past;  // as in a Line; `past` of all steps
+    T late;                          // the fraction of a step at which it reads
+    double *to_weights, *to_lags;    // gradients, null where not wanted
+    T *back = nullptr;               // [channel][node][step of the chunk]: what came back
+
+    int64_t size() const { return channels * nodes * row; }
+    bool wanted() const { return to_weights || to_lags; }
+
+    // what came back in step t, [channel][lane]; steps come last first
+    void add(int64_t t, const T *values) {
+        if (!wanted()) return;
+        for (int64_t c = 0; c < channels; ++c)
+            for (int64_t i = 0; i < nodes; ++i) back[(c * nodes + i) * row + t % chunk] += values[c * width + i];
+        if (t % chunk == 0) close(t, t + chunk <= steps ? chunk : steps + 1 - t);
+    }
+    // steps t … t + count − 1
+    void close(int64_t t, int64_t count) {
+        const int64_t whole = (count + 4 * L - 1) / (4 * L) * (4 * L);
+        for (int64_t some = 0; some < nodes; some += together)
+            for (int64_t from = 0; from < nodes; ++from)
+                for (int64_t to = some; to < nodes && to < some + together; ++to) edge(to, from, t, whole);
+        for (int64_t k = 0; k < size(); ++k) back[k] = 0;
+    }
+    TM_ALWAYS void edge(int64_t to, int64_t from, int64_t t, int64_t count) {
+        const int64_t pair = to * nodes + from;
+        if ((weights[pair] == 0 && !to_weights) || !(lags[pair] >= T(least_lag))) return;
+        const T lag = lags[pair] - late, ago = tm::floor(lag), part = lag - ago;
+        double near = 0, far = 0;
+        for (int64_t c = 0; c < channels; ++c) {
+            const T *a = back + (c * nodes + to) * row, *b = past + (c * nodes + from) * per_node + reach + t - int64_t(ago);
+            if (to_lags || part != 0) correlate<true>(a, b, count, near, far);
+            else correlate<false>(a, b, count, near, far);
+        }
+        if (to_weights) to_weights[pair] += part != 0 ? double(1 - part) * near + double(part) * far : near;
+        if (to_lags) to_lags[pair] += double(weights[pair]) * (far - near);
+    }
+};
+
+#endif
