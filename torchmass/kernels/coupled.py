@@ -54,13 +54,22 @@ class Pairs:
     def point(self, native: Native, reach: Sequence[int], wanted: Sequence[int]) -> None:
         """Tell the kernel where they are; `wanted` are those of `leaves` whose gradient is asked for."""
         for k, name in enumerate(("weights", "lags", "before")):
-            native.point(**{name: [None if pairs[k] is None else pairs[k].tensor for pairs in self.pairs]})
+            native.point(**{name: [pair and pair.tensor for pair in (pairs[k] for pairs in self.pairs)]})
         apart = [0 if pair is None else pair.per_simulation for pairs in self.pairs for pair in pairs[:2]]
         native.list("apart", apart)
         rows = [pairs[2] or Pair(torch.empty(0), 0, 0) for pairs in self.pairs]
         native.list("before_apart", [number for pair in rows for number in (pair.per_row, pair.per_simulation)])
         native.list("zeros", [int(places[0] in wanted) for places in self.places])
         native.list("reach", reach)
+
+
+def path_size(call: Any, step: StepGraph) -> int:
+    """About how many numbers a run keeps for its adjoint: states, what arrived, and what was sent."""
+    nodes, kept = call.shape[-1], len(step.states)
+    kept += sum(not step.links[arrival.link].is_delayed for arrival in step.arrivals)
+    late = [link for link, *_ in step.sends if step.links[link].is_delayed]
+    past = sum(call.reach[link] + 2 * call.steps for link in late)  # what was sent, and the sums of it
+    return prod(call.shape[:-1]) * nodes * (call.steps * kept + past)
 
 
 def tails(call: Any, dtype: torch.dtype) -> list[Tensor]:

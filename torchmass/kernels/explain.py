@@ -6,6 +6,7 @@ import torch
 
 from torchmass.kernels.call import threads
 from torchmass.kernels.choice import choose
+from torchmass.kernels.coupled import path_size
 from torchmass.kernels.fused import call_of, kernel_of, leaves_of
 from torchmass.kernels.kernel import KERNELS
 from torchmass.kernels.plan import Plan
@@ -70,7 +71,8 @@ def _fused(plan: Plan) -> Fused:
     forward, reverse = kernel.code(None).operations, call.adjoint and plan.gradient == "reverse"
     wanted = call.wanted if reverse else None
     backward = kernel.code(wanted).operations if reverse else 0
-    path = call.path_size(len(plan.x0)) * like.element_size() if reverse else 0
+    kept = path_size(call, kernel.step) if kernel.step.links else call.path_size(len(plan.x0))
+    path = kept * like.element_size() if reverse else 0
     return Fused(forward, backward, call.interval, path, threads(call, kernel, wanted), kernel.is_built(like.dtype))
 
 
