@@ -12,14 +12,16 @@ struct Edge {
     T near, far;
 };
 
-// The edges of a link by the steps that can be computed at once: 8, 4, 2 or 1 vectors, or one step; in each by target,
-// those that read one sample first.
+// The edges of a link by the steps that can be computed at once: 8, 4, 2, 1 vectors, half a one, or one step; in each by
+// target, those that read one sample first.
 struct Edges {
-    static constexpr int levels = 5;
+    static constexpr int levels = 6;
     int64_t nodes = 0, *bound = nullptr;
     Edge *edge = nullptr;
 
-    static int level(int64_t back) { return back >= 8 * L ? 0 : back >= 4 * L ? 1 : back >= 2 * L ? 2 : back >= L ? 3 : 4; }
+    static int level(int64_t back) {
+        return back >= 8 * L ? 0 : back >= 4 * L ? 1 : back >= 2 * L ? 2 : back >= L ? 3 : 2 * back >= L ? 4 : 5;
+    }
 
     // from weights and lags, [to][from], those of at least `least` steps, read a fraction `c` of a step later
     TM_ONCE void build(int64_t count, const T *weights, const T *lags, double least, double c, bool transposed) {
@@ -54,7 +56,8 @@ struct Edges {
 
 // The sums of a link over time. What is sent comes in row by row, time by time; sums are known one step ahead.
 struct Line {
-    static constexpr int ring = 2 * L, ahead = 4;
+    static constexpr int ring = 2 * L, ahead = 4, half = L / 2;
+    typedef T Half __attribute__((vector_size(half * sizeof(T)), aligned(sizeof(T)), may_alias));
     int64_t nodes, width, channels, reach, room, origin = 0, mask;
     T *past;  // [channel][node][time]: `reach` steps before `origin`, and `room` from there on
     T *rows;  // [time][channel][lane], the latest
@@ -88,17 +91,18 @@ struct Line {
     }
     // after row(t) has been written
     void push(int64_t t) {
-        if ((t + 1) % L == 0) turn(t + 1 - L);
+        if ((t + 1) % half == 0) turn(t + 1 - half);
         complete(t + 1);
         if (t + 1 - origin == room) roll();
     }
-    // rows t … t + L − 1 into the past of each node
+    // rows t … t + half − 1 into the past of each node
     void turn(int64_t t) {
+        const T *from[half];
+        for (int l = 0; l < half; ++l) from[l] = row(t + l);
         for (int64_t c = 0; c < channels; ++c)
             for (int64_t j = 0; j < nodes; ++j) {
-                T *to = sent(c, j, t), values[L];
-                for (int l = 0; l < L; ++l) values[l] = row(t + l)[c * width + j];
-                V::load(values).store(to);
+                T *to = sent(c, j, t);
+                for (int l = 0; l < half; ++l) to[l] = from[l][c * width + j];
             }
     }
     TM_ONCE void roll() {
@@ -113,7 +117,8 @@ struct Line {
             if (t % (4 * L) == 0 && edges[set]->any(1)) block<4, false>(set, 1, t);
             if (t % (2 * L) == 0 && edges[set]->any(2)) block<2, false>(set, 2, t);
             if (t % L == 0 && edges[set]->any(3)) block<1, false>(set, 3, t);
-            if (edges[set]->any(4)) single(set, t);
+            if (t % half == 0 && edges[set]->any(4)) few(set, t);
+            if (edges[set]->any(5)) single(set, t);
         }
     }
     // sums of A vectors of steps from t on
@@ -170,13 +175,29 @@ struct Line {
             }
         }
     }
-    // what arrives at time t from fewer than L steps ago
+    // sums of half a vector of steps
+    void few(int set, int64_t t) {
+        for (int64_t c = 0; c < channels; ++c) {
+            const T *base = sent(c, 0, t);
+            for (int64_t to = 0; to < width; ++to) {
+                const int64_t node = to < nodes ? to : nodes - 1;
+                Half sum{};
+                for (const Edge *e = edges[set]->begin(4, node, 0), *end = edges[set]->begin(4, node, 2); e < end; ++e) {
+                    const T *from = base + e->from * length() - e->back;
+                    sum += reinterpret_cast<const Half &>(*from) * e->near;
+                    if (e->far != 0) sum += reinterpret_cast<const Half &>(from[-1]) * e->far;
+                }
+                for (int k = 0; k < half; ++k) out(set, t + k)[c * width + to] += sum[k];
+            }
+        }
+    }
+    // what arrives at time t from still fewer steps ago
     void single(int set, int64_t t) {
         for (int64_t c = 0; c < channels; ++c) {
             T *into = out(set, t) + c * width;
             for (int64_t to = 0; to < nodes; ++to) {
                 T sum = into[to];
-                for (const Edge *e = edges[set]->begin(4, to, 0), *end = edges[set]->begin(4, to, 2); e < end; ++e) {
+                for (const Edge *e = edges[set]->begin(5, to, 0), *end = edges[set]->begin(5, to, 2); e < end; ++e) {
                     const int64_t from = c * width + e->from;
                     sum += e->near * row(t - e->back)[from] + e->far * row(t - e->back - 1)[from];
                 }

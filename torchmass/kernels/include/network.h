@@ -162,7 +162,7 @@ struct Simulation : Population {
                 if (tm::delayed(Step::link[k].form)) clear_rest(line[k]);
     }
     TM_ONCE void clear_rest(Line &l) const {
-        for (int64_t t = r.steps / L * L; t < r.steps; ++t)
+        for (int64_t t = r.steps / Line::half * Line::half; t < r.steps; ++t)
             for (int64_t c = 0; c < l.channels; ++c)
                 for (int64_t j = 0; j < r.nodes; ++j) *l.sent(c, j, t) = l.row(t)[c * width + j];
         for (int64_t k = 0; k < l.channels * r.nodes; ++k)
