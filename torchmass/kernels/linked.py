@@ -27,9 +27,9 @@ def form_of(link: Link, dt: float, method: str) -> str:
         return TOTAL
     if link.delays is None:
         return DENSE
-    weights, lags = link.weights.detach(), link.lags(dt).detach()
-    if not weights.requires_grad and not link.weights.requires_grad:
-        lags = torch.where(weights != 0, lags, torch.inf)  # the others do not count
+    lags = link.lags(dt).detach()
+    if not link.weights.requires_grad:
+        lags = torch.where(link.weights != 0, lags, torch.inf)  # the others do not count
     return LATE if bool((lags >= least_lag(method, link.hold)).all()) else MIXED
 
 
