@@ -162,9 +162,9 @@ WRONG_VALUES = {
     "an adaptive option of a fixed method": (lambda: simulator(adjoint=True), "adaptive methods such as 'dopri5'"),
     "an adaptive method compiled": (lambda: simulator(method="dopri5", backend="compile"), "runs in torchdiffeq"),
     "an adaptive method fused": (lambda: simulator(method="dopri5", backend="fused"), "'fused' is for fixed steps"),
-    "a fused network": (
-        lambda: tm.Simulator(network(), 0.1, backend="fused").run(1.0),
-        "cannot be fused: it is coupled.*Use backend='eager'",
+    "a fused network with checkpoints": (
+        lambda: tm.Simulator(network(), 0.1, backend="fused").run(1.0, checkpoint="sqrt"),
+        "cannot be fused: its nodes are coupled.*Use backend='eager'",
     ),
     "check_dt of an adaptive method": (lambda: simulator(method="dopri5").check_dt(1.0), "tighten rtol"),
     "a monitor called ts": (lambda: run(monitors={"ts": "x"}), "'ts' is the name of the times"),
