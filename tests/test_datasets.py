@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from torchmass.datasets import Recording, nitime_fmri
+from torchmass.datasets import Recording, nitime_fmri, tvb_connectome, tvb_eeg_projection
 
 TR = 1890.0
 
@@ -49,18 +49,25 @@ def test_the_recording_is_read_without_importing_nitime():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_a_missing_package_is_named_with_its_extra(monkeypatch):
+@pytest.mark.parametrize(
+    ("load", "package"), [(nitime_fmri, "nitime"), (tvb_connectome, "tvb-data"), (tvb_eeg_projection, "tvb-data")]
+)
+def test_a_missing_package_is_named_with_its_extra(load, package, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(ImportError, match=r"nitime.*torchmass\[data\]"):
-        nitime_fmri()
+    with pytest.raises(ImportError, match=rf"{package}.*torchmass\[data\]"):
+        load()
 
 
-def test_a_missing_file_is_named_with_its_path(monkeypatch, tmp_path):
-    spec = ModuleSpec("nitime", None, is_package=True)
+@pytest.mark.parametrize(
+    ("load", "module", "file"),
+    [(nitime_fmri, "nitime", r"fmri_timeseries\.csv"), (tvb_connectome, "tvb_data", r"connectivity_76\.zip")],
+)
+def test_a_missing_file_is_named_with_its_path(load, module, file, monkeypatch, tmp_path):
+    spec = ModuleSpec(module, None, is_package=True)
     spec.submodule_search_locations = [str(tmp_path)]
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: spec)
-    with pytest.raises(FileNotFoundError, match=r"fmri_timeseries\.csv") as caught:
-        nitime_fmri()
+    with pytest.raises(FileNotFoundError, match=file) as caught:
+        load()
     assert str(tmp_path) in str(caught.value)
 
 

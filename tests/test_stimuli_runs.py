@@ -76,20 +76,25 @@ def test_the_gradient_of_a_run_reaches_the_stimulus(backend):
     assert torch.autograd.gradcheck(loss, leaves, eps=1e-5)
 
 
+def minimise(loss, stimulus, iterations):
+    """Fit what is free of a stimulus."""
+    optimiser = torch.optim.LBFGS(stimulus.parameters(), max_iter=iterations, line_search_fn="strong_wolfe")
+
+    def closure():
+        optimiser.zero_grad()
+        value = loss()
+        value.backward()
+        return value
+
+    optimiser.step(closure)
+
+
 def test_optimal_control_finds_the_stimulus_that_made_a_path():
     sim = linear()
     truth = stimuli.Step([1.5, -0.4], onset=3.1, offset=8.0, rise=2.0)
     target = sim.run(15.0, inputs=truth)["x"]
     fitted = stimuli.Step([0.1, 0.1], onset=4.0, offset=8.0, rise=2.0).free("amplitude", "onset")
-    optimiser = torch.optim.LBFGS(fitted.parameters(), max_iter=100, line_search_fn="strong_wolfe")
-
-    def closure():
-        optimiser.zero_grad()
-        loss = (sim.run(15.0, inputs=fitted)["x"] - target).square().mean()
-        loss.backward()
-        return loss
-
-    optimiser.step(closure)
+    minimise(lambda: (sim.run(15.0, inputs=fitted)["x"] - target).square().mean(), fitted, 100)
     torch.testing.assert_close(fitted.amplitude, truth.amplitude, rtol=1e-3, atol=0)
     torch.testing.assert_close(fitted.onset, truth.onset, rtol=1e-3, atol=0)
 
@@ -97,13 +102,6 @@ def test_optimal_control_finds_the_stimulus_that_made_a_path():
 def test_every_sample_of_data_can_be_optimised():
     sim, target = linear(), torch.sin(torch.arange(30.0) / 5)[:, None].expand(30, 2)
     data = stimuli.Data(torch.zeros(30, 2), dt=0.1, interpolation="hold").free("samples")
-    optimiser = torch.optim.LBFGS(data.parameters(), max_iter=200, line_search_fn="strong_wolfe")
-
-    def closure():
-        optimiser.zero_grad()
-        loss = (sim.run(3.0, inputs=data)["x"] - target).square().sum()
-        loss.backward()
-        return loss
-
-    optimiser.step(closure)
-    assert float(closure().detach()) < 1e-4
+    loss = lambda: (sim.run(3.0, inputs=data)["x"] - target).square().sum()
+    minimise(loss, data, 200)
+    assert float(loss().detach()) < 1e-4

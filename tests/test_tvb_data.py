@@ -6,7 +6,6 @@ import io
 import subprocess
 import sys
 import zipfile
-from importlib.machinery import ModuleSpec
 from pathlib import Path
 
 import numpy as np
@@ -123,22 +122,6 @@ def test_a_number_of_regions_that_is_not_shipped_is_refused_with_those_that_are(
 def test_it_is_read_without_importing_the_package():
     code = "import sys; from torchmass.datasets import tvb_connectome as t; t(); assert 'tvb_data' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
-
-
-@pytest.mark.parametrize("load", [tvb_connectome, tvb_eeg_projection])
-def test_a_missing_package_is_named_with_its_extra(load, monkeypatch):
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(ImportError, match=r"tvb-data.*torchmass\[data\]"):
-        load()
-
-
-def test_a_missing_file_is_named_with_its_path(monkeypatch, tmp_path):
-    spec = ModuleSpec("tvb_data", None, is_package=True)
-    spec.submodule_search_locations = [str(tmp_path)]
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: spec)
-    with pytest.raises(FileNotFoundError, match=r"connectivity_76\.zip") as caught:
-        tvb_connectome()
-    assert str(tmp_path) in str(caught.value)
 
 
 # the EEG

@@ -14,7 +14,7 @@ from torch import Tensor
 from torchmass.bounds import Bounds
 from torchmass.drives import Drive, OUDrive, WhiteDrive
 from torchmass.integrators import Diffusion, Increments, Scheme, Values
-from torchmass.links import OUTPUT, Link, Past
+from torchmass.links import HISTORY, OUTPUT, Link, Past
 
 Pasts = Sequence[Past | None]  # of each link
 
@@ -76,7 +76,7 @@ class Dynamics:
 
     def source_name(self, source: int) -> str:
         """What the past of a source is called in a state."""
-        return f"history_{'output' if source == OUTPUT else self.States._fields[source]}"
+        return HISTORY + ("output" if source == OUTPUT else self.States._fields[source])
 
     def reach(self, source: int, dt: float) -> int:
         """How many steps of the past of a source are needed."""

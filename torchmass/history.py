@@ -8,15 +8,14 @@ from torch import Tensor
 
 from torchmass.dynamics import Dynamics
 from torchmass.integrators import Values
+from torchmass.links import HISTORY
 from torchmass.naming import lookup
 from torchmass.values import as_value, check_shape, is_nonfinite, report
-
-PREFIX = "history_"
 
 
 def apart(x0: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """The states that a mapping gives, and the histories, `history_<source>`."""
-    histories = {name: value for name, value in x0.items() if name.startswith(PREFIX)}
+    histories = {name: value for name, value in x0.items() if name.startswith(HISTORY)}
     return {name: value for name, value in x0.items() if name not in histories}, histories
 
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from torchmass.values import report
 
+HISTORY = "history_"  # begins the name of a source's past in a state
 OUTPUT = -1  # the source of a link that reads the model's output
 
 

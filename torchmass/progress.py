@@ -39,7 +39,7 @@ def _bounds(plan: Plan) -> Iterator[tuple[int, int]]:
 
     None is a single step: inputs of one row are taken for constant, and kernels for these round differently.
     """
-    length = max(2 // plan.every, 1) * -(-plan.steps // (STRETCHES * plan.every)) * plan.every
+    length = -(-max(plan.steps // STRETCHES, 2) // plan.every) * plan.every
     begin, end = 0, plan.transient + length
     while begin < plan.steps:
         end = plan.steps if end > plan.steps - 2 else end

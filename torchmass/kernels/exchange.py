@@ -77,7 +77,6 @@ class TracedLink:
     place: int
     exchange: Exchange
     stages: int = 0
-    delays: None = None
 
     @property
     def source(self) -> int:

@@ -127,10 +127,7 @@ template <int K> struct Adjoint {
         int state = Step::states - 1;
         TM_FOR_EACH for (int s = state; s >= 0; --s)
             for (int l = 0; l < L; ++l) state = g[i][s][l] - g[i][s][l] != 0 && s < state ? s : state;
-        const int64_t here = t * Step::states + state;
-        int64_t held = __atomic_load_n(r.lost, __ATOMIC_RELAXED);
-        while (held < here)
-            if (__atomic_compare_exchange_n(r.lost, &held, here, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) break;
+        r.lose(t, state);
     }
     TM_ONCE void finish() {
         TM_FOR_EACH {

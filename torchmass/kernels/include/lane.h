@@ -88,8 +88,7 @@ struct Lane {
             sum += x[s] * V(T(0));
             lanes.put(r.end[s], x[s]);
         }
-        for (int l = 0; l < L; ++l)
-            if (sum[l] != sum[l]) __atomic_store_n(r.broken, 1, __ATOMIC_RELAXED);
+        r.found(sum);
     }
 };
 

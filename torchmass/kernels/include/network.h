@@ -155,8 +155,7 @@ struct Simulation : Population {
                 const V value = V::load(x + s * width + v * L);
                 put(r.end[s], v, value), bad += value * V(T(0));
             }
-        for (int l = 0; l < L; ++l)
-            if (bad[l] != bad[l]) __atomic_store_n(r.broken, 1, __ATOMIC_RELAXED);
+        r.found(bad);
         if (record.whole)  // what is not there yet counts nothing
             for (int k = 0; k < Step::links; ++k)
                 if (tm::delayed(Step::link[k].form)) clear_rest(line[k]);

@@ -133,10 +133,7 @@ struct WayBack : Population {
                 state = k / width;
                 break;
             }
-        const int64_t here = t * Step::states + state;
-        int64_t held = __atomic_load_n(r.lost, __ATOMIC_RELAXED);
-        while (held < here)
-            if (__atomic_compare_exchange_n(r.lost, &held, here, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) break;
+        r.lose(t, state);
     }
     // what arrived in step t
     void read(int64_t t) {

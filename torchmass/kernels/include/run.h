@@ -49,6 +49,18 @@ struct Run {
             if (stride[3 * k + 1] || stride[3 * k + 2]) return false;
         return true;
     }
+    // a vector that is NaN in some lane says that what is recorded, or where the run ends, is not finite
+    TM_ONCE void found(V sum) const {
+        for (int l = 0; l < L; ++l)
+            if (sum[l] != sum[l]) __atomic_store_n(broken, 1, __ATOMIC_RELAXED);
+    }
+    // the gradient of a state is not finite after this step; of all that are said, the last in time is kept
+    TM_ONCE void lose(int64_t step, int64_t state) const {
+        const int64_t here = step * Step::states + state;
+        int64_t held = __atomic_load_n(lost, __ATOMIC_RELAXED);
+        while (held < here)
+            if (__atomic_compare_exchange_n(lost, &held, here, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) break;
+    }
     int64_t vectors() const { return (lanes + L - 1) / L; }
     int64_t kept() const { return (steps + interval - 1) / interval; }
     T *state(int64_t vector, int64_t place) const { return path + (vector * kept() + place) * (Step::states * L); }
