@@ -48,10 +48,14 @@ def results(name, dtype):
 
 
 def network_results(name, dtype):
-    """The same of networks of 11 nodes: at once, late in blocks of every size, and some shorter than a step."""
+    """The same of networks of 11 nodes: at once, late in blocks of every size, and some shorter than a step.
+
+    Three simulations in six threads: two share each.
+    """
     torch.set_default_dtype(dtype)
     torch.manual_seed(0)
     weights, delays, found = torch.rand(11, 11) / 11, torch.rand(11, 11), []
+    threads, call.threads = call.threads, lambda *_: 6
     late = {"heun": {"delays": 0.2 + 9 * delays}, "euler": {}, "rk4": {"delays": 0.3 * delays}}
     for method, options in late.items():
         noise = {"x": tm.WhiteNoise(0.1)}
@@ -63,6 +67,7 @@ def network_results(name, dtype):
             run = sim.run(15.0, seed=1, inputs=moving, sample_every=4, **way)
             loss = sum(value.square().sum() for value in [*list(run.values())[:-1], *run.state.values()])
             found += [run["x"].detach(), *torch.autograd.grad(loss, [*net.parameters(), moving])]
+    call.threads = threads
     return found
 
 

@@ -3,52 +3,14 @@
 import pytest
 import torch
 from conftest import MODELS, freeable, random_state, step_of
+from coupled import LINKS, N, found, network, pairs
 
 import torchmass as tm
 from torchmass.integrators import INTEGRATORS
 
-N = 5
-W = torch.rand(N, N, dtype=torch.float64, generator=torch.Generator().manual_seed(1)) / N
-D = torch.rand(N, N, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
-LINKS = {
-    "at once": {},
-    "all alike": {"conn": 0.3},
-    "held": {"hold": True},
-    "late": {"delays": 0.2 + 9 * D},  # in steps of 0.1 ms: from one to some 90, in blocks of every size
-    "late, held, nearest": {"delays": 0.2 + 9 * D, "hold": True, "interpolation": "nearest"},
-    "some shorter than a step": {"delays": 0.3 * D},
-    "some shorter, held": {"delays": 0.3 * D, "hold": True},
-    "itself at once": {"delays": 4 * D * (1 - torch.eye(N, dtype=torch.float64))},
-}
+W, D = pairs(1) / N, pairs(2)
 SAME = {torch.float64: 1e-12, torch.float32: 2e-5}
 CANCELS = 10  # gradients here are sums of terms of either sign
-
-
-def network(link, coupling="diffusive", dtype=torch.float64, **options):
-    torch.set_default_dtype(dtype)
-    to = lambda value: value.to(dtype) if isinstance(value, torch.Tensor) else value
-    node = tm.HopfStep(N, a=torch.linspace(-0.2, 0.3, N), init_x=0.3, init_y=torch.linspace(-1, 1, N))
-    options = {"conn": W, "k": 0.7, **LINKS[link], **options}
-    net = tm.Network(node, coupling=coupling, noise=tm.WhiteNoise(0.1), **{k: to(v) for k, v in options.items()})
-    node.noise["x"].free("sigma")
-    node.free("a", "w", "init_x", "init_y")
-    net.coupling.free("k", "weights")
-    if "delays" in LINKS[link] and not options.get("interpolation") and (options["delays"] > 0).all():
-        net.coupling.free("delays")
-    return net
-
-
-def found(net, backend, method="heun", duration=16.0, **options):
-    """All that a run gives, and the gradient of a loss that weighs every number of it differently."""
-    r = tm.Simulator(net, 0.1, method, backend=backend).run(duration, seed=3, monitors=["x", "y", "output"], **options)
-    values = {name: value for name, value in r.items() if name != "ts"} | {f"end {k}": v for k, v in r.state.items()}
-    rng = torch.Generator().manual_seed(5)
-    draw = lambda like: torch.randn(like.shape, generator=rng, dtype=torch.float64).to(like)
-    loss = sum((value * draw(value)).sum() for value in values.values())
-    names, parameters = zip(*net.named_parameters(), strict=True)
-    gradients = torch.autograd.grad(loss, parameters)
-    values = {name: value.detach() for name, value in values.items()}
-    return values | {f"gradient {name}": g for name, g in zip(names, gradients, strict=True)}
 
 
 def assert_same(net, reference=None, **options):

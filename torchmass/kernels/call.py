@@ -17,6 +17,7 @@ from torchmass.values import is_nonfinite
 
 WORK_OF_A_THREAD = 100_000  # ns that make up for waking a thread
 NANOSECONDS = 0.02  # of one operation on one lane
+NODES_OF_A_THREAD = 24  # of one simulation: meeting at every step costs a thread 0.1–0.2 µs
 
 
 class Call(NamedTuple):
@@ -54,8 +55,9 @@ class Call(NamedTuple):
 def threads(call: Call, kernel: Kernel, wanted: Sequence[int] | None) -> int:
     """How many threads a call is worth, at most those that torch may use."""
     cost, most = kernel.code(wanted).cost, torch.get_num_threads()
-    if kernel.step.links:  # nodes of a simulation wait for each other
-        cost, most = cost + call.shape[-1] * len(kernel.step.links), min(most, prod(call.shape[:-1]))
+    if kernel.step.links:  # those who share a simulation wait for each other
+        each = max(1, call.shape[-1] // NODES_OF_A_THREAD)
+        cost, most = cost + call.shape[-1] * len(kernel.step.links), min(most, prod(call.shape[:-1]) * each)
     nanoseconds = call.steps * prod(call.shape) * cost * NANOSECONDS
     return max(1, min(most, int(nanoseconds / WORK_OF_A_THREAD)))
 
@@ -137,9 +139,9 @@ def _refuse_nonfinite(call: Call, kernel: Kernel, lost: int, totals: Tensor) -> 
     names = [*(step.titles[name] for name in step.leaves), *step.pairs]
     names = [names[i] for i in call.wanted]
     if lost >= 0:
-        step, state = divmod(lost, len(kernel.step.states))
+        step, back = divmod(lost, len(kernel.step.states))
         end, last = call.first_step + step + 1, step == call.steps - 1
-        raise lost_gradient(names, kernel.step.states[state], end, call.dt, last)
+        raise lost_gradient(names, kernel.step.states[-1 - back], end, call.dt, last)
     if is_nonfinite(totals):
         raise nonfinite_gradient(names[int((~totals.isfinite()).nonzero()[0])])
 

@@ -3,7 +3,7 @@
 #ifndef TORCHMASS_CORRELATION_H
 #define TORCHMASS_CORRELATION_H
 
-#include "run.h"
+#include "own.h"
 
 // Σ over `count` numbers of a with b, and of a with what lies one place before b
 template <bool both> static void correlate(const T *a, const T *b, int64_t count, double &with_b, double &before) {
@@ -24,6 +24,7 @@ template <bool both> static void correlate(const T *a, const T *b, int64_t count
 struct Correlation {
     static constexpr int64_t chunk = 256, row = chunk + 16;  // steps; rows of all nodes must not share lines of the cache
     static constexpr int64_t together = 16;                  // targets whose rows stay in the nearest cache
+    const Own *own;
     int64_t nodes, channels, width, steps, reach, per_node;
     const T *weights, *lags, *past;  // as in a Line; `past` of all steps
     T late;                          // the fraction of a step at which it reads
@@ -37,16 +38,17 @@ struct Correlation {
     void add(int64_t t, const T *values) {
         if (!wanted()) return;
         for (int64_t c = 0; c < channels; ++c)
-            for (int64_t i = 0; i < nodes; ++i) back[(c * nodes + i) * row + t % chunk] += values[c * width + i];
+            for (int64_t i = own->begin; i < own->end; ++i) back[(c * nodes + i) * row + t % chunk] += values[c * width + i];
         if (t % chunk == 0) close(t, t + chunk <= steps ? chunk : steps + 1 - t);
     }
     // steps t … t + count − 1
     void close(int64_t t, int64_t count) {
         const int64_t whole = (count + 4 * L - 1) / (4 * L) * (4 * L);
-        for (int64_t some = 0; some < nodes; some += together)
+        for (int64_t some = own->begin; some < own->end; some += together)
             for (int64_t from = 0; from < nodes; ++from)
-                for (int64_t to = some; to < nodes && to < some + together; ++to) edge(to, from, t, whole);
-        for (int64_t k = 0; k < size(); ++k) back[k] = 0;
+                for (int64_t to = some; to < own->end && to < some + together; ++to) edge(to, from, t, whole);
+        for (int64_t c = 0; c < channels; ++c)
+            for (int64_t k = own->begin * row; k < own->end * row; ++k) back[c * nodes * row + k] = 0;
     }
     TM_ALWAYS void edge(int64_t to, int64_t from, int64_t t, int64_t count) {
         const int64_t pair = to * nodes + from;

@@ -4,7 +4,7 @@
 #ifndef TORCHMASS_DELAYS_H
 #define TORCHMASS_DELAYS_H
 
-#include "run.h"
+#include "own.h"
 
 // One connection: what was sent `back` steps ago counts `near`, what was sent one step before that `far`.
 struct Edge {
@@ -58,6 +58,7 @@ struct Edges {
 struct Line {
     static constexpr int ring = 2 * L, ahead = 4, half = L / 2;
     typedef T Half __attribute__((vector_size(half * sizeof(T)), aligned(sizeof(T)), may_alias));
+    const Own *own;
     int64_t nodes, width, channels, reach, room, origin = 0, mask;
     T *past;  // [channel][node][time]: `reach` steps before `origin`, and `room` from there on
     T *rows;  // [time][channel][lane], the latest
@@ -78,36 +79,44 @@ struct Line {
     // the row before time 0 that lies `back` steps ago is at before + (reach − back) · per_row, [channel][node]
     TM_ONCE void begin(const T *before, int64_t per_row) {
         origin = 0;
-        for (int64_t k = 0; k < ring * step(); ++k) rows[k] = 0;
+        clear_rows();
         for (int64_t c = 0; c < channels; ++c)
-            for (int64_t j = 0; j < nodes; ++j)
+            for (int64_t j = own->begin; j < own->end; ++j) {
                 for (int64_t t = 0; t < reach; ++t)
                     past[(c * nodes + j) * length() + t] = before ? before[t * per_row + c * nodes + j] : T(0);
-        for (int64_t back = 1; before && back <= reach && back < ring; ++back)
-            for (int64_t c = 0; c < channels; ++c)
-                for (int64_t j = 0; j < nodes; ++j)
+                for (int64_t back = 1; before && back <= reach && back < ring; ++back)
                     row(-back)[c * width + j] = before[(reach - back) * per_row + c * nodes + j];
-        complete(0);
+            }
     }
-    // after row(t) has been written
-    void push(int64_t t) {
-        if ((t + 1) % half == 0) turn(t + 1 - half);
-        complete(t + 1);
-        if (t + 1 - origin == room) roll();
+    TM_ONCE void clear_rows() {
+        for (int64_t k = 0; k < ring * channels; ++k)
+            for (int64_t i = own->from * L; i < own->to * L; ++i) rows[k * width + i] = 0;
     }
-    // rows t … t + half − 1 into the past of each node
-    void turn(int64_t t) {
+    // whether sums that begin at time t read what other nodes sent just before
+    bool reads(int64_t t) const {
+        if (t % (8 * L) == 0) return true;
+        for (int set = 0; set < sets; ++set)
+            for (int level = 1, steps = 4 * L; level < Edges::levels; ++level, steps = level == 5 ? 1 : steps / 2)
+                if (t % steps == 0 && edges[set]->any(level)) return true;
+        return false;
+    }
+    // when row(t − 1) has been written: the rows up to there into the past of each node, where they are enough
+    void turn_to(int64_t t) {
+        if (t % half) return;
         const T *from[half];
-        for (int l = 0; l < half; ++l) from[l] = row(t + l);
+        for (int l = 0; l < half; ++l) from[l] = row(t - half + l);
         for (int64_t c = 0; c < channels; ++c)
-            for (int64_t j = 0; j < nodes; ++j) {
-                T *to = sent(c, j, t);
+            for (int64_t j = own->begin; j < own->end; ++j) {
+                T *to = sent(c, j, t - half);
                 for (int l = 0; l < half; ++l) to[l] = from[l][c * width + j];
             }
     }
     TM_ONCE void roll() {
-        for (int64_t k = 0; k < channels * nodes; ++k)
-            __builtin_memmove(past + k * length(), past + k * length() + room, reach * sizeof(T));
+        for (int64_t c = 0; c < channels; ++c)
+            for (int64_t j = own->begin; j < own->end; ++j) {
+                T *of = past + (c * nodes + j) * length();
+                __builtin_memmove(of, of + room, reach * sizeof(T));
+            }
         origin += room;
     }
     // all that is left to add to the sums of time t
@@ -125,7 +134,7 @@ struct Line {
     template <int A, bool first> void block(int set, int level, int64_t t) {
         T sums[A * L][L];
         for (int64_t c = 0; c < channels; ++c)
-            for (int64_t to = 0; to < width; to += L) {
+            for (int64_t to = own->begin; to < own->end; to += L) {
                 for (int l = 0; l < L; ++l) {
                     if (to + l >= nodes) {
                         for (int k = 0; k < A * L; ++k) sums[k][l] = sums[k][l - 1];
@@ -179,7 +188,7 @@ struct Line {
     void few(int set, int64_t t) {
         for (int64_t c = 0; c < channels; ++c) {
             const T *base = sent(c, 0, t);
-            for (int64_t to = 0; to < width; ++to) {
+            for (int64_t to = own->begin; to < own->to * L; ++to) {
                 const int64_t node = to < nodes ? to : nodes - 1;
                 Half sum{};
                 for (const Edge *e = edges[set]->begin(4, node, 0), *end = edges[set]->begin(4, node, 2); e < end; ++e) {
@@ -195,7 +204,7 @@ struct Line {
     void single(int set, int64_t t) {
         for (int64_t c = 0; c < channels; ++c) {
             T *into = out(set, t) + c * width;
-            for (int64_t to = 0; to < nodes; ++to) {
+            for (int64_t to = own->begin; to < own->end; ++to) {
                 T sum = into[to];
                 for (const Edge *e = edges[set]->begin(5, to, 0), *end = edges[set]->begin(5, to, 2); e < end; ++e) {
                     const int64_t from = c * width + e->from;
@@ -203,16 +212,18 @@ struct Line {
                 }
                 into[to] = sum;
             }
-            for (int64_t to = nodes; to < width; ++to) into[to] = into[nodes - 1];
+            for (int64_t to = own->end; to < own->to * L; ++to) into[to] = into[nodes - 1];
         }
     }
     // what was sent so far is as if it had been 0
     TM_ONCE void forget(int64_t t) {
-        for (int64_t k = 0; k < ring * step(); ++k) rows[k] = 0;
-        for (int64_t k = 0; k < channels * nodes * length(); ++k) past[k] = 0;
-        for (int set = 0; set < sets; ++set)
-            for (int64_t k = 1; k < 8 * L; ++k)
-                for (int64_t i = 0; i < step(); ++i) out(set, t + k)[i] = 0;
+        clear_rows();
+        for (int64_t c = 0; c < channels; ++c) {
+            for (int64_t k = own->begin * length(); k < own->end * length(); ++k) past[c * nodes * length() + k] = 0;
+            for (int64_t i = own->from * L; i < own->to * L; ++i)
+                for (int set = 0; set < sets; ++set)
+                    for (int64_t k = 1; k < 8 * L; ++k) out(set, t + k)[c * width + i] = 0;
+        }
     }
 };
 
@@ -240,17 +251,20 @@ struct Short {
 
 // Connections shorter than what a stage needs, one by one, and those of nodes with themselves that take no time.
 struct Shorts {
-    int64_t count = 0;
     Short *all = nullptr;
-    T *self = nullptr;  // weights of the latter, null where there are none
+    int64_t *bound = nullptr;  // where those to each node begin, or on the way back those from it
+    T *self = nullptr;         // weights of the latter, null where there are none
 
-    TM_ONCE void build(int64_t nodes, const T *weights, const T *lags, double least, bool zeros, bool moving) {
+    TM_ONCE void build(int64_t nodes, const T *weights, const T *lags, double least, bool zeros, bool moving, bool back) {
+        bound = new int64_t[nodes + 1];
         for (int fill = 0; fill < 2; ++fill) {
-            if (fill) all = new Short[count + 1];
-            count = 0;
-            for (int64_t k = 0; k < nodes * nodes; ++k) {
+            if (fill) all = new Short[bound[nodes] + 1];
+            int64_t count = 0;
+            for (int64_t place = 0; place < nodes * nodes; ++place) {
+                if (place % nodes == 0) bound[place / nodes] = count;
+                const int64_t to = back ? place % nodes : place / nodes, from = back ? place / nodes : place % nodes;
+                const int64_t k = to * nodes + from;
                 if ((weights[k] == 0 && !zeros) || lags[k] >= T(least)) continue;
-                const int64_t to = k / nodes, from = k % nodes;
                 if (to == from && lags[k] == 0 && (weights[k] == 0 || !moving)) {
                     if (!self) self = new T[nodes + L]();
                     self[to] = weights[k];
@@ -259,11 +273,13 @@ struct Shorts {
                     ++count;
                 }
             }
+            bound[nodes] = count;
         }
         for (int64_t i = nodes; self && i < nodes + L; ++i) self[i] = self[nodes - 1];
     }
     TM_ONCE ~Shorts() {
         delete[] all;
+        delete[] bound;
         delete[] self;
     }
 };

@@ -2,7 +2,7 @@
 #ifndef TORCHMASS_GATHER_H
 #define TORCHMASS_GATHER_H
 
-#include "run.h"
+#include "own.h"
 
 // out[i] = Σ_j matrix[j][i] sent[j] for `vectors` vectors of i, a few of them at once in registers
 template <int B> static void product(const T *matrix, int64_t width, int64_t count, const T *sent, T *out) {
@@ -27,6 +27,9 @@ static void product(const T *matrix, int64_t width, int64_t count, const T *sent
         product<B>(matrix, width, count, sent, out);
     }
 }
+static void product(const T *matrix, int64_t width, int64_t count, const T *sent, T *out, const Own &own) {
+    product(matrix + own.from * L, width, count, sent, out + own.from * L, own.to - own.from);
+}
 
 // into[i][j] += Σ_t back[t][i] sent[t][j] for i < count: I of them, and J vectors of j, at once
 template <int I, int J>
@@ -48,12 +51,13 @@ static void outer(double *into, int64_t count, const T *back, const T *sent, int
     for (int i = 0; i < I; ++i)
         for (int64_t j = 0; j < live; ++j) into[i * count + j] += double(sum[i][j / L][int(j % L)]);
 }
-static void outer(double *into, int64_t count, const T *back, const T *sent, int64_t width, int64_t steps) {
-    for (int64_t i = 0; i < count; i += 4)
+static void outer(double *into, int64_t count, const T *back, const T *sent, int64_t width, int64_t steps,
+                  const Own &own) {
+    for (int64_t i = own.begin; i < own.end; i += 4)
         for (int64_t j = 0; j < count; j += 3 * L) {
             const int64_t live = count - j < 3 * L ? count - j : 3 * L;
             double *to = into + i * count + j;
-            const int rows = count - i < 4 ? int(count - i) : 4;
+            const int rows = own.end - i < 4 ? int(own.end - i) : 4;
             const bool narrow = live <= L;
             if (rows == 4 && narrow) outer<4, 1>(to, count, back + i, sent + j, width, steps, live);
             else if (rows == 4) outer<4, 3>(to, count, back + i, sent + j, width, steps, live);

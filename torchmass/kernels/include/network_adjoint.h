@@ -13,86 +13,92 @@
 
 constexpr int64_t tile = 64;    // steps after which sums go on in double
 
-struct WayBack : Population {
-    const Graph &graph;
-    Record record;
-    const int64_t copy;          // of the gradients of weights and delays
-    Line line[Step::links][2];   // of what comes back to those who sent it, time running backwards
-    T *memory, *g, *ga, *later_back, *sent_back, *part, *carried[Step::links];
-    Correlation correlation[Step::links][2];
-    T *own_sum[Step::links];     // gradients of the weights of nodes with themselves
+constexpr int sets(int link) { return tm::delayed(Step::link[link].form) ? 1 + Step::middle : 0; }
+
+// What the way back needs beside the record. What comes back from an arrival is written in turns of two steps, as in Desk.
+struct BackDesk : Arena {
+    static constexpr int64_t room = 2048;
+    T *g, *ga[2], *later, *later_back, *sent_back, *part, *kept, *carried[Step::links];
+    T *own_sum[Step::links];  // gradients of the weights of nodes with themselves
+    T *past[Step::links][2], *rows[Step::links][2], *table[Step::links][2], *correlated[Step::links][2];
     T *back_rows[Step::arrivals + 1], *sent_rows[Step::arrivals + 1];
     double *sum;
+
+    TM_ONCE BackDesk(const Run &r, T *base) : Arena{base} {
+        const int64_t width = row_width(r.nodes);
+        g = take(Step::states * width), part = take(Step::sums * width), kept = take(Step::kept_back * width);
+        for (T *&turn : ga) turn = take(Step::arrivals * width);
+        later = take(Step::later * width), later_back = take(Step::later * width), sent_back = take(Step::sends * width);
+        sum = reinterpret_cast<double *>(take((Step::sums + 1) * width * int64_t(sizeof(double) / sizeof(T))));
+        for (int k = 0; k < Step::links; ++k) {
+            const int64_t inner = Step::link[k].channels * width, nodes = Step::link[k].channels * r.nodes;
+            for (int set = 0; set < sets(k); ++set) {
+                past[k][set] = take(nodes * (r.reach[k] + room)), rows[k][set] = take(Line::ring * inner);
+                table[k][set] = take(Line::ring_table * inner), correlated[k][set] = take(nodes * Correlation::row);
+            }
+            carried[k] = take(sets(k) ? 4 * inner : 0), own_sum[k] = take(sets(k) ? width : 0);
+        }
+        for (int k = 0; k < Step::arrivals; ++k) {
+            const int link = Step::arrival[k].link;
+            const int64_t wanted = Step::link[link].form == tm::dense && r.g_weights[link] ? tile * width : 0;
+            back_rows[k] = take(wanted), sent_rows[k] = take(wanted);
+        }
+    }
+};
+
+struct WayBack : Population, BackDesk {
+    const Graph &graph;
+    Record record;
+    const int64_t copy;         // of the gradients of weights and delays
+    Line line[Step::links][2];  // of what comes back to those who sent it, time running backwards
+    Correlation correlation[Step::links][2];
     const T *at[Step::arrivals + 1];
     int64_t row, due;
     bool lost = false;
 
-    TM_ONCE WayBack(const Run &r, int64_t simulation, const Graph &graph, int64_t copy)
-        : Population(r, simulation, Step::kept_back), graph(graph),
+    TM_ONCE WayBack(const Run &r, int64_t simulation, const Graph &graph, T *base, tm::Member &member, int64_t copy)
+        : Population(r, simulation, member), BackDesk(r, base), graph(graph),
           record(r, r.path + simulation * record_size(r, true), true), copy(copy) {
-        int64_t size = 0;
-        for (int pass = 0; pass < 2; ++pass) {
-            T *next = memory;
-            const auto take = [&](int64_t count) {
-                count = (count + 15) / 16 * 16;
-                if (!pass) return size += count, memory;
-                for (int64_t k = 0; k < count; ++k) next[k] = 0;
-                return (next += count) - count;
-            };
-            g = take(Step::states * width), ga = take(Step::arrivals * width);
-            later_back = take(Step::later * width), sent_back = take(Step::sends * width), part = take(Step::sums * width);
-            for (int k = 0; k < Step::links; ++k) open(k, take);
-            for (int k = 0; k < Step::arrivals; ++k) {
-                const bool wanted = Step::link[Step::arrival[k].link].form == tm::dense && gradient(k);
-                back_rows[k] = take(wanted ? tile * width : 0), sent_rows[k] = take(wanted ? tile * width : 0);
-            }
-            if (!pass) memory = new T[size + 1];
-        }
-        sum = new double[(Step::sums + 1) * width]();
-        for (int64_t v = 0; v < vectors; ++v)
+        for (int64_t k = size * member.rank / member.size; k < size * (member.rank + 1) / member.size; ++k) base[k] = 0;
+        meet();
+        for (int64_t v = own.from; v < own.to; ++v)
             for (int s = 0; s < Step::states; ++s)
                 (r.g_end[s] ? take(r.g_end[s], v) : V(T(0))).store(g + s * width + v * L);
         for (int k = 0; k < Step::links; ++k)
-            for (int set = 0; set < sets(k); ++set) line[k][set].begin(nullptr, 0);
+            for (int set = 0; set < sets(k); ++set) open(k, set);
         row = r.steps > r.transient ? (r.steps - 1 - r.transient) / r.every : -1;
         due = r.transient + row * r.every;
     }
-    TM_ONCE ~WayBack() {
-        delete[] memory;
-        delete[] sum;
-    }
     using Population::take;
     bool gradient(int arrival) const { return r.g_weights[Step::arrival[arrival].link]; }
-    int sets(int link) const { return tm::delayed(Step::link[link].form) ? 1 + Step::middle : 0; }
     double *weights(int link) const { return r.g_weights[link] ? r.g_weights[link] + copy * r.nodes * r.nodes : nullptr; }
     double *lags(int link) const { return r.g_lags[link] ? r.g_lags[link] + copy * r.nodes * r.nodes : nullptr; }
 
-    template <class Take> void open(int k, const Take &take) {
-        const tm::LinkForm link = Step::link[k];
-        const Edges *edges[] = {&graph.edges[k], &graph.middle[k]};
-        for (int set = 0; set < sets(k); ++set) {
-            Line &l = line[k][set];
-            l.nodes = r.nodes, l.width = width, l.channels = link.channels, l.reach = r.reach[k], l.room = 2048;
-            l.mask = Line::ring_table - 1, l.sets = 1, l.edges[0] = edges[set];
-            l.past = take(link.channels * r.nodes * l.length()), l.rows = take(Line::ring * link.channels * width);
-            l.table[0] = take(Line::ring_table * link.channels * width);
-            Correlation &c = correlation[k][set];
-            c.nodes = r.nodes, c.channels = link.channels, c.width = width, c.steps = r.steps, c.reach = r.reach[k];
-            c.per_node = r.reach[k] + record.room, c.past = record.past[k], c.late = T(set ? 0.5 : 0);
-            c.weights = r.weights[k] + simulation * r.apart[2 * k], c.lags = r.lags[k] + simulation * r.apart[2 * k + 1];
-            c.to_weights = weights(k), c.to_lags = lags(k), c.back = take(c.size());
-        }
-        if (sets(k)) carried[k] = take(4 * link.channels * width), own_sum[k] = take(width);
+    TM_ONCE void open(int k, int set) {
+        const int channels = Step::link[k].channels;
+        Line &l = line[k][set];
+        l.own = &own;
+        l.nodes = r.nodes, l.width = width, l.channels = channels, l.reach = r.reach[k], l.room = room;
+        l.mask = Line::ring_table - 1, l.sets = 1, l.edges[0] = set ? &graph.middle[k] : &graph.edges[k];
+        l.past = past[k][set], l.rows = rows[k][set], l.table[0] = table[k][set];
+        Correlation &c = correlation[k][set];
+        c.own = &own;
+        c.nodes = r.nodes, c.channels = channels, c.width = width, c.steps = r.steps, c.reach = r.reach[k];
+        c.per_node = r.reach[k] + record.room, c.past = record.past[k], c.late = T(set ? 0.5 : 0);
+        c.weights = r.weights[k] + simulation * r.apart[2 * k], c.lags = r.lags[k] + simulation * r.apart[2 * k + 1];
+        c.to_weights = weights(k), c.to_lags = lags(k), c.back = correlated[k][set];
     }
 
     void run() {
-        for (int64_t t = r.steps - 1; t >= 0; --t) {
+        for (int64_t t = r.steps - 1; t >= 0 && own.some(); --t) {
+            moment = t;
             if (t == due) {
-                rows(t);
+                recorded(t);
                 --row, due = row < 0 ? -1 : due - r.every;
             }
             if (!lost) watch(t);
             read(t);
+            foresee(t - 6);
             phases(t, tm::places<Step::phases>());
             for (int k = 0; k < Step::links; ++k)
                 if (sets(k)) late_back(k, t);
@@ -104,10 +110,18 @@ struct WayBack : Population {
         }
         finish();
     }
+    // what was written down of a step before this one is asked for in time: it has left the nearer caches
+    void foresee(int64_t t) {
+        if (t < 0) return;
+        for (int64_t i = own.from * L; i < own.to * L; i += line_of_cache) {
+            for (int s = 0; s < Step::states; ++s) __builtin_prefetch(record.state(t) + s * width + i);
+            for (int k = 0; k < Step::arrivals; ++k) __builtin_prefetch(at[k] + i - 6 * far_apart(k));
+        }
+    }
     // gradients of the recorded row of step t
-    void rows(int64_t t) {
+    void recorded(int64_t t) {
         const T *x = record.state(t + 1);
-        for (int64_t v = 0; v < vectors; ++v) {
+        for (int64_t v = own.from; v < own.to; ++v) {
             for (int s = 0; s < Step::states; ++s)
                 if (r.g_out[s]) add(g + s * width + v * L, take(r.g_out[s] + row * r.lanes, v));
             if (const T *given = r.g_out[Step::states]) output_back(x, v, take(given + row * r.lanes, v));
@@ -122,35 +136,37 @@ struct WayBack : Population {
     // notes the last step after which the gradient of a state is not finite
     void watch(int64_t t) {
         V sums(T(0));
-        for (int64_t k = 0; k < Step::states * width; k += L) sums += V::load(g + k) * V(T(0));
+        for (int s = 0; s < Step::states; ++s)
+            for (int64_t v = own.from; v < own.to; ++v) sums += V::load(g + s * width + v * L) * V(T(0));
         for (int l = 0; l < L; ++l) lost |= sums[l] != sums[l];
         if (lost) note(t);
     }
     TM_ONCE void note(int64_t t) {
-        int64_t state = 0;
-        for (int64_t k = 0; k < Step::states * width; ++k)
-            if (g[k] - g[k] != 0) {
-                state = k / width;
-                break;
-            }
-        r.lose(t, state);
+        for (int state = 0; state < Step::states; ++state)
+            for (int64_t i = own.begin; i < own.end; ++i)
+                if (const T found = g[state * width + i]; found - found != 0) r.lose(t, state);
     }
     // what arrived in step t
     void read(int64_t t) {
-        const T *own = record.arrived(t);
+        const T *here = record.arrived(t);
         for (int k = 0; k < Step::arrivals; ++k) {
             const tm::ArrivalForm a = Step::arrival[k];
             const int channels = Step::link[a.link].channels;
-            if (Step::link[a.link].form != tm::late) at[k] = own, own += width;
+            if (Step::link[a.link].form != tm::late) at[k] = here, here += width;
             else
                 at[k] = record.table[a.link][a.c == 0.5] + ((t + (a.c == 1)) * channels + a.channel) * width;
         }
+    }
+    int64_t far_apart(int k) const {
+        const tm::LinkForm link = Step::link[Step::arrival[k].link];
+        return (link.form == tm::late ? link.channels : own_arrivals()) * width;
     }
     template <int... p> void phases(int64_t t, tm::Places<p...>) { (phase<p>(t), ...); }
     template <int p> void phase(int64_t t) {
         const T *x = record.state(t);
         constexpr int last = Step::phases - 1;
-        for (int64_t v = 0; v < vectors; ++v) {
+        T *found_back = ga[t & 1];
+        for (int64_t v = own.from; v < own.to; ++v) {
             V now[Step::states], back[Step::states], a[Step::arrivals + 1], found[Step::arrivals + 1];
             V later_now[Step::later + 1], given[Step::later + 1], c[Step::kept_back + 1], sums[Step::sums + 1];
             V inputs[Step::timed + 1];
@@ -162,7 +178,7 @@ struct WayBack : Population {
                        later_now, c, sums);
             if (p == 0) save(later, v, later_now, Step::later);
             for (int k = 0; k < Step::arrivals; ++k)
-                if (Step::arrival[k].level == last - p) found[k].store(ga + k * width + v * L);
+                if (Step::arrival[k].level == last - p) found[k].store(found_back + k * width + v * L);
             if (p < last) save(kept, v, c, Step::kept_back);
             else {
                 save(g, v, back, Step::states);
@@ -170,6 +186,7 @@ struct WayBack : Population {
             }
             save(part, v, sums, Step::sums);
         }
+        if (waits(last - p)) meet();
         for (int k = 0; k < Step::arrivals; ++k)
             if (Step::arrival[k].level == last - p) arrival_back(k, t);
     }
@@ -177,15 +194,15 @@ struct WayBack : Population {
     void arrival_back(int k, int64_t t) {
         const tm::ArrivalForm a = Step::arrival[k];
         const int form = Step::link[a.link].form;
-        const T *given = ga + k * width;
+        const T *given = ga[t & 1] + k * width;
         T *to = a.later < 0 ? sent_back + (Step::link[a.link].first + a.channel) * width : later_back + a.later * width;
         if (form == tm::total) {
             double total = 0;
             for (int64_t i = 0; i < r.nodes; ++i) total += double(given[i]);
-            for (int64_t v = 0; v < vectors; ++v) V(T(total)).store(to + v * L);
+            for (int64_t v = own.from; v < own.to; ++v) V(T(total)).store(to + v * L);
         }
         if (form == tm::dense) {
-            product(graph.matrix[a.link], width, r.nodes, given, to, vectors);
+            product(graph.matrix[a.link], width, r.nodes, given, to, own);
             if (gradient(k)) keep(k, a, t, given);
         }
         if (form == tm::mixed) soon_back(a, t, given, to);
@@ -193,8 +210,8 @@ struct WayBack : Population {
     // what the gradient of the weights is made of
     void keep(int k, const tm::ArrivalForm &a, int64_t t, const T *given) {
         const int64_t place = t % tile * width;
-        for (int64_t i = 0; i < width; i += L) V::load(given + i).store(back_rows[k] + place + i);
-        for (int64_t v = 0; v < vectors; ++v) {
+        for (int64_t v = own.from; v < own.to; ++v) {
+            V::load(given + v * L).store(back_rows[k] + place + v * L);
             V now[Step::states], out[Step::sends + 1];
             if (a.later >= 0) out[0] = V::load(later + a.later * width + v * L);
             else load(now, record.state(t), v, Step::states), Step::send(fixed(v), now, out);
@@ -210,16 +227,16 @@ struct WayBack : Population {
         const Shorts &shorts = graph.shorts[a.link];
         T *now_back = carry(a.link, t) + a.channel * width;
         if (a.later >= 0)
-            for (int64_t i = 0; i < width; ++i) stage_back[i] = 0;
+            for (int64_t i = own.from * L; i < own.to * L; ++i) stage_back[i] = 0;
         if (shorts.self) {
             T *to = a.later < 0 ? now_back : stage_back;
             const int64_t past = r.reach[a.link] + record.room, skip = a.channel * r.nodes;
             const T *stage = a.later < 0 ? record.past[a.link] + skip * past + r.reach[a.link] + t : later + a.later * width;
-            for (int64_t i = 0; i < width; i += L) add(to + i, V::load(shorts.self + i) * V::load(given + i));
-            for (int64_t i = 0; to_weights && i < r.nodes; ++i)
+            for (int64_t i = own.from * L; i < own.to * L; i += L) add(to + i, V::load(shorts.self + i) * V::load(given + i));
+            for (int64_t i = own.begin; to_weights && i < own.end; ++i)
                 own_sum[a.link][i] += given[i] * stage[a.later < 0 ? i * past : i];
         }
-        for (int64_t k = 0; k < shorts.count; ++k) {
+        for (int64_t k = shorts.bound[own.begin]; k < shorts.bound[own.end]; ++k) {
             const Short &e = shorts.all[k];
             const Reading read = e.at[Short::place(a.c)];
             const bool ahead = read.back < 0;
@@ -239,31 +256,33 @@ struct WayBack : Population {
             Line &l = line[k][set];
             const int64_t before = r.steps - t - 1;  // the time of the line that is step t + 1
             T *next = l.row(before), *now = l.row(before + 1);
-            join(k, set, 1, next);
+            join(k, set, 1, t, next);
             correlation[k][set].add(t + 1, next);
-            l.push(before);
-            for (int64_t i = 0; i < link.channels * width; ++i) now[i] = 0;
-            join(k, set, set ? 0.5 : 0, now);
+            push(l, before + 1);
+            for (int c = 0; c < link.channels; ++c)
+                for (int64_t v = own.from; v < own.to; ++v) V(T(0)).store(now + c * width + v * L);
+            join(k, set, set ? 0.5 : 0, t, now);
             if (t == 0) correlation[k][set].add(0, now);
         }
     }
-    void join(int link, int set, double c, T *to) const {
+    void join(int link, int set, double c, int64_t t, T *to) const {
         for (int k = 0; k < Step::arrivals; ++k) {
             const tm::ArrivalForm a = Step::arrival[k];
             if (a.link != link || a.c != c || (set && c == 1)) continue;
-            for (int64_t i = 0; i < width; i += L) add(to + a.channel * width + i, V::load(ga + k * width + i));
+            for (int64_t i = own.from * L; i < own.to * L; i += L)
+                add(to + a.channel * width + i, V::load(ga[t & 1] + k * width + i));
         }
     }
     void send_back(int64_t t) {
         for (int k = 0; k < Step::links; ++k)
             for (int c = 0; c < Step::link[k].channels && sets(k); ++c) {
                 T *to = sent_back + (Step::link[k].first + c) * width, *over = carry(k, t) + c * width;
-                for (int64_t i = 0; i < width; ++i) to[i] = over[i], over[i] = 0;
+                for (int64_t i = own.from * L; i < own.to * L; ++i) to[i] = over[i], over[i] = 0;
                 for (int set = 0; set < sets(k); ++set)
-                    for (int64_t i = 0; i < width; i += L)
+                    for (int64_t i = own.from * L; i < own.to * L; i += L)
                         add(to + i, V::load(line[k][set].out(0, r.steps - t) + c * width + i));
             }
-        for (int64_t v = 0; v < vectors; ++v) {
+        for (int64_t v = own.from; v < own.to; ++v) {
             V now[Step::states], back[Step::states], sums[Step::sums + 1], given[Step::sends + 1];
             load(now, record.state(t), v, Step::states), load(back, g, v, Step::states), load(sums, part, v, Step::sums);
             load(given, sent_back, v, Step::sends);
@@ -273,36 +292,45 @@ struct WayBack : Population {
     }
     TM_ONCE void tail(int64_t k, int64_t t) {
         const T *given = r.g_tail[k] + (t - (r.steps - r.tail_rows[k])) * r.lanes;
-        for (int64_t v = 0; v < vectors; ++v)
+        for (int64_t v = own.from; v < own.to; ++v)
             if (r.tail_of[k] == Step::states) output_back(record.state(t), v, take(given, v));
             else add(g + r.tail_of[k] * width + v * L, take(given, v));
     }
     // gradients are not carried back beyond step t
     TM_ONCE void cut(int64_t t) {
-        for (int64_t k = 0; k < Step::states * width; ++k) g[k] = 0;
+        meet();
+        clear(g, Step::states);
         for (int k = 0; k < Step::links; ++k) {
-            for (int64_t i = 0; i < 4 * Step::link[k].channels * width && sets(k); ++i) carried[k][i] = 0;
+            if (sets(k)) clear(carried[k], 4 * Step::link[k].channels);
             for (int set = 0; set < sets(k); ++set) {
                 correlation[k][set].add(t, line[k][set].row(r.steps - t));
                 line[k][set].forget(r.steps - t);
             }
         }
     }
+    void clear(T *rows, int64_t count) const {
+        for (int64_t k = 0; k < count; ++k)
+            for (int64_t i = own.from * L; i < own.to * L; ++i) rows[k * width + i] = 0;
+    }
     // what has been added up goes on in double; `t` is a multiple of a tile
     void flush(int64_t t) {
-        for (int64_t k = 0; k < Step::sums * width; ++k) sum[k] += double(part[k]), part[k] = 0;
+        for (int k = 0; k < Step::sums; ++k)
+            for (int64_t i = k * width + own.from * L; i < k * width + own.to * L; ++i) sum[i] += double(part[i]), part[i] = 0;
         for (int k = 0; k < Step::links; ++k)
-            for (int64_t i = 0; sets(k) && weights(k) && graph.shorts[k].self && i < r.nodes; ++i)
+            for (int64_t i = own.begin; sets(k) && weights(k) && graph.shorts[k].self && i < own.end; ++i)
                 weights(k)[i * (r.nodes + 1)] += double(own_sum[k][i]), own_sum[k][i] = 0;
         const int64_t count = r.steps - t < tile ? r.steps - t : tile;
-        for (int k = 0; k < Step::arrivals; ++k)
-            if (Step::link[Step::arrival[k].link].form == tm::dense && gradient(k))
-                outer(weights(Step::arrival[k].link), r.nodes, back_rows[k], sent_rows[k], width, count);
+        for (int k = 0; k < Step::arrivals; ++k) {
+            if (Step::link[Step::arrival[k].link].form != tm::dense || !gradient(k)) continue;
+            meet();
+            outer(weights(Step::arrival[k].link), r.nodes, back_rows[k], sent_rows[k], width, count, own);
+            meet();
+        }
     }
     TM_ONCE void finish() {
         for (int k = 0; k < Step::links; ++k)
             if (sets(k) && r.g_before[k]) before_back(k);
-        for (int64_t v = 0; v < vectors; ++v) {
+        for (int64_t v = own.from; v < own.to; ++v) {
             for (int s = 0; s < Step::states; ++s) put(r.g_x0[s], v, V::load(g + s * width + v * L));
             for (int l = 0; l < lanes(v); ++l) {
                 double total[Step::sums + 1], found[Step::wanted + 1];
@@ -318,13 +346,16 @@ struct WayBack : Population {
         const int64_t inner = channels * r.nodes, simulations = r.lanes / r.nodes;
         for (int64_t back = 1; back <= r.reach[k]; ++back) {
             T *to = r.g_before[k] + ((r.reach[k] - back) * simulations + simulation) * inner;
-            for (int64_t i = 0; i < inner; ++i) to[i] = back < 3 ? carry(k, -back)[i / r.nodes * width + i % r.nodes] : 0;
+            for (int c = 0; c < channels; ++c)
+                for (int64_t i = own.begin; i < own.end; ++i)
+                    to[c * r.nodes + i] = back < 3 ? carry(k, -back)[c * width + i] : 0;
             for (int set = 0; set < sets(k); ++set) {
                 Line &l = line[k][set];
                 const int64_t now = r.steps + back;
-                l.push(now - 1);
-                for (int64_t i = 0; i < l.step(); ++i) l.row(now)[i] = 0;
-                for (int64_t i = 0; i < inner; ++i) to[i] += l.out(0, now)[i / r.nodes * width + i % r.nodes];
+                push(l, now);
+                clear(l.row(now), channels);
+                for (int c = 0; c < channels; ++c)
+                    for (int64_t i = own.begin; i < own.end; ++i) to[c * r.nodes + i] += l.out(0, now)[c * width + i];
             }
         }
     }
@@ -332,15 +363,10 @@ struct WayBack : Population {
 
 TM_EXPORT void adjoint(const Run &r) {
     const bool common = shared(r);
-    Graph *all = common ? new Graph(r, 0, true) : nullptr;
-    tm::spread(r.team, r.threads, r.lanes / r.nodes, [&](int64_t from, int64_t to, int share) {
-        for (int64_t simulation = from; simulation < to; ++simulation) {
-            Graph *own = common ? nullptr : new Graph(r, simulation, true);
-            WayBack(r, simulation, common ? *all : *own, common ? share : simulation).run();
-            delete own;
-        }
+    const int64_t size = BackDesk(r, nullptr).size;
+    each_simulation(r, size, true, [&](int64_t k, const Graph &graph, tm::Member &member, T *memory, int64_t place) {
+        WayBack(r, k, graph, memory, member, common ? place : k).run();
     });
-    delete all;
 }
 
 #endif

@@ -2,16 +2,36 @@
 #ifndef TORCHMASS_POPULATION_H
 #define TORCHMASS_POPULATION_H
 
+#include "crew.h"
 #include "delays.h"
 #include "gather.h"
 #include "lane.h"
 
 constexpr double least_lag = Step::middle ? 1.5 : 1.0;  // steps of the past that blocks of steps can do with
 
+// Memory handed out piece by piece; without a base it is only counted.
+struct Arena {
+    T *base;
+    int64_t size = 0;
+
+    T *take(int64_t count) {
+        T *found = base + size;
+        size += (count + 15) / 16 * 16;
+        return found;
+    }
+};
+
 constexpr int own_arrivals() {
     int count = 0;
     for (int k = 0; k < Step::arrivals; ++k) count += Step::link[Step::arrival[k].link].form != tm::late;
     return count;
+}
+
+// whether nodes read at this stage what others sent just before
+constexpr bool waits(int level) {
+    for (int k = 0; k < Step::arrivals; ++k)
+        if (Step::arrival[k].level == level && Step::link[Step::arrival[k].link].form != tm::late) return true;
+    return false;
 }
 
 // The links of one simulation, or of all where they share them, as sums are taken of them, forward or backward.
@@ -21,7 +41,7 @@ struct Graph {
     Shorts shorts[Step::links];
 
     TM_ONCE Graph(const Run &r, int64_t simulation, bool back) {
-        const int64_t n = r.nodes, width = (n + L - 1) / L * L;
+        const int64_t n = r.nodes, width = row_width(n);
         for (int k = 0; k < Step::links; ++k) {
             const int form = Step::link[k].form;
             if (form == tm::total) continue;
@@ -34,7 +54,7 @@ struct Graph {
             const T *lags = r.lags[k] + simulation * r.apart[2 * k + 1];
             edges[k].build(n, weights, lags, least_lag, 0, back);
             if (Step::middle) middle[k].build(n, weights, lags, least_lag, 0.5, back);
-            shorts[k].build(n, weights, lags, least_lag, r.zeros[k], r.g_lags && r.g_lags[k]);
+            shorts[k].build(n, weights, lags, least_lag, r.zeros[k], r.g_lags && r.g_lags[k], back);
         }
     }
     TM_ONCE ~Graph() {
@@ -48,66 +68,85 @@ TM_ONCE static bool shared(const Run &r) {
 }
 
 // What a simulation writes down: all of it for the adjoint, else what is needed to go on.
-struct Record {
+struct Record : Arena {
     T *x, *own, *past[Step::links], *table[Step::links][2];
-    int64_t width, room, rows, size = 0;
+    int64_t width, room, rows;
     bool whole;
 
-    TM_ONCE Record(const Run &r, T *base, bool whole) : whole(whole) {
+    TM_ONCE Record(const Run &r, T *base, bool whole) : Arena{base}, whole(whole) {
         constexpr int64_t block = 8 * L, least = 2048;
-        width = (r.nodes + L - 1) / L * L;
+        width = row_width(r.nodes);
         room = whole ? (r.steps + block) / block * block : least;
         rows = whole ? Line::full_table(r.steps) : Line::ring_table;
-        x = take(base, (whole ? r.steps + 1 : 1) * Step::states * width);
-        own = take(base, (whole ? r.steps : 1) * own_arrivals() * width);
+        x = take((whole ? r.steps + 1 : 1) * Step::states * width);
+        own = take((whole ? r.steps : 1) * own_arrivals() * width);
         for (int k = 0; k < Step::links; ++k) {
             const tm::LinkForm link = Step::link[k];
             if (!tm::delayed(link.form)) continue;
-            past[k] = take(base, link.channels * r.nodes * (r.reach[k] + room));
-            for (int set = 0; set <= Step::middle; ++set) table[k][set] = take(base, rows * link.channels * width);
+            past[k] = take(link.channels * r.nodes * (r.reach[k] + room));
+            for (int set = 0; set <= Step::middle; ++set) table[k][set] = take(rows * link.channels * width);
         }
-    }
-    T *take(T *base, int64_t count) {
-        T *found = base + size;
-        size += (count + 15) / 16 * 16;
-        return found;
     }
     T *state(int64_t t) const { return x + (whole ? t : 0) * Step::states * width; }
     T *arrived(int64_t t) const { return own + (whole ? t : 0) * own_arrivals() * width; }
 };
 TM_EXPORT int64_t record_size(const Run &r, bool whole) { return Record(r, nullptr, whole).size; }
 
-// What one simulation has: constants and noise of its nodes, what is sent and what arrives.
+// What one simulation has: constants and noise of its nodes, as one of those who share it sees them.
 struct Population {
     const Run &r;
+    tm::Member &member;
     const int64_t simulation, vectors, width, first;  // `first` lane of all simulations
     const int live;                                   // lanes of the last vector
+    Own own;
+    int64_t moment = 0;  // the step
     Constants *constants;
     Feed *feed;
-    T *sent, *later, *kept, *scratch;
 
-    TM_ONCE Population(const Run &r, int64_t simulation, int kept_values)
-        : r(r), simulation(simulation), vectors((r.nodes + L - 1) / L), width(vectors * L), first(simulation * r.nodes),
-          live(int(r.nodes - (vectors - 1) * L)), constants(new Constants[vectors]),
-          feed(new Feed[vectors]) {
-        const int64_t sends = Step::sends * width, laters = Step::later * width;
-        scratch = new T[sends + laters + kept_values * width + 16];
-        sent = scratch, later = sent + sends, kept = later + laters;
-        for (int64_t v = 0; v < vectors; ++v) {
+    TM_ONCE Population(const Run &r, int64_t simulation, tm::Member &member)
+        : r(r), member(member), simulation(simulation), vectors((r.nodes + L - 1) / L), width(row_width(r.nodes)),
+          first(simulation * r.nodes), live(int(r.nodes - (vectors - 1) * L)),
+          own(r.nodes, member.rank, member.size), constants(new Constants[vectors]), feed(new Feed[vectors]) {
+        open(own.from, own.to);
+    }
+    TM_ONCE ~Population() {
+        delete[] constants;
+        delete[] feed;
+    }
+    TM_ONCE void open(int64_t from, int64_t to) {
+        for (int64_t v = from; v < to; ++v) {
             const Lanes lanes = Lanes::of(r, simulation, v);
             constants[v].open(r, lanes);
             feed[v].open(r, lanes);
         }
     }
-    TM_ONCE ~Population() {
-        delete[] constants;
-        delete[] feed;
-        delete[] scratch;
+    // What others wrote before is there after. Where they part, all work goes on in the first, the others have none.
+    void meet() {
+        if (member.size > 1 && member.meet()) separate();
+    }
+    TM_ONCE void separate() {
+        const int64_t begun = own.to;
+        member.size = 1;
+        own = Own(r.nodes, member.rank, 1);
+        if (!own.some()) return;
+        open(begun, vectors);
+        for (int64_t v = begun; v < vectors; ++v) feed[v].to(r, moment);
+    }
+    // what was sent up to step t − 1 reaches the sums of step t
+    void push(Line &l, int64_t t) {
+        l.turn_to(t);
+        if (l.reads(t)) meet();
+        l.complete(t);
+        if (t - l.origin < l.room) return;
+        meet();
+        l.roll();
+        meet();
     }
     const Step::Fixed &fixed(int64_t v) const { return constants[v].q; }
     int lanes(int64_t v) const { return v == vectors - 1 ? live : L; }
     // a row of a tensor over all lanes, as one vector of this simulation has it; the last lane repeated
-    V take(const T *row, int64_t v) const {
+    TM_ALWAYS V take(const T *row, int64_t v) const {
+        if (lanes(v) == L) return V::load(row + first + v * L);
         T values[L];
         for (int l = 0; l < L; ++l) values[l] = row[first + v * L + (l < lanes(v) ? l : lanes(v) - 1)];
         return V::load(values);
@@ -122,5 +161,31 @@ struct Population {
         for (int k = 0; k < count; ++k) from[k].store(to + k * width + v * L);
     }
 };
+
+// work(simulation, graph, member, memory, place) of every simulation: each thread takes one after the other, or, where
+// there are more threads, a crew takes each. `place` is its place among those that are worked on at the same time.
+template <class Work> void each_simulation(const Run &r, int64_t size, bool back, const Work &work) {
+    const int64_t count = r.lanes / r.nodes, places = Own::least(r.threads, count), apart = (size + 15) / 16 * 16;
+    const int64_t most = Own::least(Own::most(r.nodes), tm::Crew::most);
+    const int64_t together = r.threads < count ? 1 : Own::least(r.threads / count, most);
+    const bool common = shared(r);
+    Graph *all = common ? new Graph(r, 0, back) : nullptr;
+    tm::Crew *crews = new tm::Crew[places];
+    T *memory = new T[places * apart + line_of_cache];
+    T *base = memory + (line_of_cache - reinterpret_cast<std::uintptr_t>(memory) / sizeof(T) % line_of_cache);
+    tm::spread(r.team, r.threads, count * together, [&](int64_t from, int64_t to, int share) {
+        for (int64_t task = from; task < to; ++task) {
+            const int64_t simulation = task / together, place = together > 1 ? simulation : share;
+            tm::Member member(crews[place], together);
+            if (!member.size) continue;
+            Graph *own = common ? nullptr : new Graph(r, simulation, back);
+            work(simulation, common ? *all : *own, member, base + place * apart, place);
+            delete own;
+        }
+    });
+    delete[] memory;
+    delete[] crews;
+    delete all;
+}
 
 #endif

@@ -26,7 +26,7 @@ struct Run {
     double *sums;     // of each wanted leaf that is constant in time, per lane
     T *const *each;   // of each wanted input that changes in time, per step
     T *scratch;
-    int64_t *lost;  // the last step, times the number of states, plus the state, after which a gradient is not finite
+    int64_t *lost;  // after which step the gradient of a state is not finite, see `lose`; −1: none
     tm::Team team;  // null: threads for this call alone
     // of a network: for each link its weights and its delays in steps, [to][from], how far apart those of simulations are
     // (0: shared), and whether connections of weight 0 count, since their gradient is wanted
@@ -54,9 +54,9 @@ struct Run {
         for (int l = 0; l < L; ++l)
             if (sum[l] != sum[l]) __atomic_store_n(broken, 1, __ATOMIC_RELAXED);
     }
-    // the gradient of a state is not finite after this step; of all that are said, the last in time is kept
+    // the gradient of a state is not finite after this step; the last in time is kept, and of several states the first
     TM_ONCE void lose(int64_t step, int64_t state) const {
-        const int64_t here = step * Step::states + state;
+        const int64_t here = (step + 1) * Step::states - 1 - state;
         int64_t held = __atomic_load_n(lost, __ATOMIC_RELAXED);
         while (held < here)
             if (__atomic_compare_exchange_n(lost, &held, here, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) break;

@@ -1,0 +1,59 @@
+"""Networks of a few nodes whose links are of every kind, and all that a run of one gives."""
+
+import torch
+
+import torchmass as tm
+
+N = 5
+
+
+def pairs(seed, n=N):
+    """An asymmetric matrix of numbers between 0 and 1."""
+    return torch.rand(n, n, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+
+
+def links(n=N):
+    """What `Network` takes for a link of each kind."""
+    delays = pairs(2, n)
+    return {
+        "at once": {},
+        "all alike": {"conn": 0.3},
+        "held": {"hold": True},
+        "late": {"delays": 0.2 + 9 * delays},  # in steps of 0.1 ms: from one to some 90, in blocks of every size
+        "late, held, nearest": {"delays": 0.2 + 9 * delays, "hold": True, "interpolation": "nearest"},
+        "some shorter than a step": {"delays": 0.3 * delays},
+        "some shorter, held": {"delays": 0.3 * delays, "hold": True},
+        "itself at once": {"delays": 4 * delays * (1 - torch.eye(n, dtype=torch.float64))},
+    }
+
+
+LINKS = links()
+
+
+def network(link, coupling="diffusive", dtype=torch.float64, n=N, **options):
+    """Noisy Hopf nodes with a link of this kind; all that can be free is."""
+    torch.set_default_dtype(dtype)
+    to = lambda value: value.to(dtype) if isinstance(value, torch.Tensor) else value
+    node = tm.HopfStep(n, a=torch.linspace(-0.2, 0.3, n), init_x=0.3, init_y=torch.linspace(-1, 1, n))
+    given = links(n)[link]
+    options = {"conn": pairs(1, n) / n, "k": 0.7, **given, **options}
+    net = tm.Network(node, coupling=coupling, noise=tm.WhiteNoise(0.1), **{k: to(v) for k, v in options.items()})
+    node.noise["x"].free("sigma")
+    node.free("a", "w", "init_x", "init_y")
+    net.coupling.free("k", "weights")
+    if "delays" in given and not options.get("interpolation") and (options["delays"] > 0).all():
+        net.coupling.free("delays")
+    return net
+
+
+def found(net, backend, method="heun", duration=16.0, **options):
+    """All that a run gives, and the gradient of a loss that weighs every number of it differently."""
+    r = tm.Simulator(net, 0.1, method, backend=backend).run(duration, seed=3, monitors=["x", "y", "output"], **options)
+    values = {name: value for name, value in r.items() if name != "ts"} | {f"end {k}": v for k, v in r.state.items()}
+    rng = torch.Generator().manual_seed(5)
+    draw = lambda like: torch.randn(like.shape, generator=rng, dtype=torch.float64).to(like)
+    loss = sum((value * draw(value)).sum() for value in values.values())
+    names, parameters = zip(*net.named_parameters(), strict=True)
+    gradients = torch.autograd.grad(loss, parameters)
+    values = {name: value.detach() for name, value in values.items()}
+    return values | {f"gradient {name}": g for name, g in zip(names, gradients, strict=True)}

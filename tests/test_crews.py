@@ -1,0 +1,84 @@
+"""Threads that share the nodes of one simulation change nothing, and do not wait for one that gets no core."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from coupled import LINKS, found, network
+
+import torchmass as tm
+from torchmass.kernels import call
+
+
+def shared(threads, monkeypatch, link, n=53, k=0.7, **options):
+    """A run and its gradients, with so many threads."""
+    monkeypatch.setattr(call, "threads", lambda *_: threads)
+    return found(network(link, n=n, k=k), "fused", **options)
+
+
+def assert_equal(one, other):
+    assert one.keys() == other.keys()
+    for name, value in one.items():
+        assert torch.equal(value, other[name]), name
+
+
+@pytest.mark.parametrize("method", ["heun", "rk4"])
+@pytest.mark.parametrize("link", LINKS)
+def test_a_simulation_is_the_same_to_the_bit_whoever_shares_it(link, method, monkeypatch):
+    one = shared(1, monkeypatch, link, method=method)
+    for threads in (2, 3):
+        assert_equal(one, shared(threads, monkeypatch, link, method=method))
+
+
+def test_so_it_is_where_gradients_are_cut(monkeypatch):
+    one, two = (shared(threads, monkeypatch, "late", grad_horizon=41) for threads in (1, 2))
+    assert_equal(one, two)
+
+
+def test_few_simulations_are_shared_by_many_threads(monkeypatch):
+    k = 0.2 + torch.rand(2, 1, dtype=torch.float64)
+    one, many = (shared(threads, monkeypatch, "late", k=k) for threads in (1, 5))
+    for name, value in one.items():  # gradients that simulations have in common are summed in another order
+        assert (value - many[name]).abs().max() <= 1e-13 * ("gradient" in name) * value.abs().max(), name
+
+
+def test_more_threads_than_lines_of_the_cache_are_as_many_as_those(monkeypatch):
+    assert_equal(*(shared(threads, monkeypatch, "at once", n=9) for threads in (1, 16)))
+
+
+def test_a_few_nodes_are_not_shared(monkeypatch):
+    threads, numbers = call.threads, []
+    monkeypatch.setattr(call, "threads", lambda *given: numbers.append(threads(*given)) or numbers[-1])
+    monkeypatch.setattr(call, "WORK_OF_A_THREAD", 1)
+    before = torch.get_num_threads()
+    torch.set_num_threads(4)
+    for n in (47, 48, 200):
+        tm.Simulator(tm.Network(tm.HopfStep(n), 0.1 * torch.rand(n, n)), 0.1, backend="fused").run(20.0)
+    torch.set_num_threads(before)
+    assert numbers == [1, 2, 4]
+
+
+CROWDED = """
+import os, sys, torch, torchmass as tm
+os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # one core for two threads
+sys.path.insert(0, sys.argv[1])
+from coupled import found, network
+from torchmass.kernels import call
+results = []
+for threads in (1, 2):
+    call.threads = lambda *_: threads
+    results.append(found(network("at once", n=120), "fused", duration=600.0, sample_every=50))
+one, two = results
+assert all(torch.equal(one[name], two[name]) for name in one)
+print("the same")
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="cores cannot be chosen here")
+def test_where_one_thread_gets_no_core_the_other_goes_on_alone():
+    command = [sys.executable, "-c", CROWDED, Path(__file__).parent]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.stdout.split("\n")[-2:] == ["the same", ""], done.stderr

@@ -1,0 +1,29 @@
+// The nodes of one of those who share a simulation: whole vectors, and whole lines of the cache.
+#ifndef TORCHMASS_OWN_H
+#define TORCHMASS_OWN_H
+
+#include "run.h"
+
+constexpr int64_t line_of_cache = 64 / sizeof(T);  // numbers
+
+// how far apart rows of all nodes lie
+inline int64_t row_width(int64_t nodes) { return (nodes + line_of_cache - 1) / line_of_cache * line_of_cache; }
+
+struct Own {
+    static constexpr int64_t together = line_of_cache / L;  // vectors
+    int64_t from = 0, to = 0, begin = 0, end = 0;           // vectors, nodes
+
+    // of the member `rank` of `size`, none of those beyond
+    TM_ONCE Own(int64_t nodes, int64_t rank, int64_t size) {
+        const int64_t vectors = (nodes + L - 1) / L, units = most(nodes);
+        if (rank >= size) return;
+        from = least(vectors, units * rank / size * together), to = least(vectors, units * (rank + 1) / size * together);
+        begin = least(nodes, from * L), end = least(nodes, to * L);
+    }
+    // how many can have some
+    static int64_t most(int64_t nodes) { return row_width(nodes) / line_of_cache; }
+    bool some() const { return from < to; }
+    static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+};
+
+#endif
