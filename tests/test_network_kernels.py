@@ -59,6 +59,7 @@ def assert_same(net, reference=None, **options):
         difference, size = (value.to(expected.dtype) - expected).abs().max(), expected.abs().max()
         tolerance *= CANCELS if "gradient" in name else 1
         assert difference <= tolerance * size + 1e-15, (name, float(difference), float(size))
+    return fused
 
 
 @pytest.mark.parametrize("method", INTEGRATORS)

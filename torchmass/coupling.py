@@ -143,6 +143,15 @@ class Coupling(Parametrised):
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
         self._find_unset()
 
+    def _learning(self) -> Tensor | None:
+        """Where the gradient of a strength may be other than 0, (N, N); None: anywhere."""
+        if "weights" in self._free:
+            return self.mask if self.mask is None or not self.symmetric else self.mask | self.mask.mT
+        if "log_gain" in self._free and not self.weights.requires_grad:
+            present = self.weights != 0
+            return present.flatten(0, -3).any(0) if present.ndim > 2 else present
+        return None
+
     def link(self, source: int, target: int) -> Link:
         """The coupling from the state at this place to the input at this place."""
         weights, lags = self.strengths(), self.lags()
@@ -161,6 +170,7 @@ class Coupling(Parametrised):
             nearest=self.nearest,
             longest=self.max_delay,
             hold=self.hold,
+            mask=None if self.alike else self._learning(),
         )
 
     @staticmethod

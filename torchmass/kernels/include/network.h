@@ -89,6 +89,7 @@ struct Simulation : Population {
             const T *from = a.later < 0 ? sent_to(a.link, a.channel, t) : later + a.later * width;
             if (form == tm::total) sum_up(from, to);
             if (form == tm::dense) product(graph.matrix[a.link], width, r.nodes, from, to, vectors);
+            if (form == tm::sparse) graph.sparse[a.link].product(from, to, 0, vectors);
             if (form == tm::mixed) soon(a, t, from, to);
             at[k] = form == tm::late ? arriving(a, t) : to;
         }

@@ -20,6 +20,7 @@ struct WayBack : Population {
     Line line[Step::links][2];   // of what comes back to those who sent it, time running backwards
     T *memory, *g, *ga, *later_back, *sent_back, *part, *carried[Step::links];
     Correlation correlation[Step::links][2];
+    T *turned[2] = {};           // rows of a tile, [node][step]
     T *own_sum[Step::links];     // gradients of the weights of nodes with themselves
     T *back_rows[Step::arrivals + 1], *sent_rows[Step::arrivals + 1];
     double *sum;
@@ -43,8 +44,10 @@ struct WayBack : Population {
             later_back = take(Step::later * width), sent_back = take(Step::sends * width), part = take(Step::sums * width);
             for (int k = 0; k < Step::links; ++k) open(k, take);
             for (int k = 0; k < Step::arrivals; ++k) {
-                const bool wanted = Step::link[Step::arrival[k].link].form == tm::dense && gradient(k);
-                back_rows[k] = take(wanted ? tile * width : 0), sent_rows[k] = take(wanted ? tile * width : 0);
+                const int form = Step::link[Step::arrival[k].link].form;
+                const int64_t kept = tm::at_once(form) && gradient(k) ? tile * width : 0;
+                back_rows[k] = take(kept), sent_rows[k] = take(kept);
+                if (form == tm::sparse && kept) turned[0] = take(kept), turned[1] = take(kept);
             }
             if (!pass) memory = new T[size + 1];
         }
@@ -64,7 +67,10 @@ struct WayBack : Population {
     using Population::take;
     bool gradient(int arrival) const { return r.g_weights[Step::arrival[arrival].link]; }
     int sets(int link) const { return tm::delayed(Step::link[link].form) ? 1 + Step::middle : 0; }
-    double *weights(int link) const { return r.g_weights[link] ? r.g_weights[link] + copy * r.nodes * r.nodes : nullptr; }
+    double *weights(int link) const {
+        const int64_t size = Step::link[link].form == tm::sparse ? r.counts[link] : r.nodes * r.nodes;
+        return r.g_weights[link] ? r.g_weights[link] + copy * size : nullptr;
+    }
     double *lags(int link) const { return r.g_lags[link] ? r.g_lags[link] + copy * r.nodes * r.nodes : nullptr; }
 
     template <class Take> void open(int k, const Take &take) {
@@ -184,10 +190,9 @@ struct WayBack : Population {
             for (int64_t i = 0; i < r.nodes; ++i) total += double(given[i]);
             for (int64_t v = 0; v < vectors; ++v) V(T(total)).store(to + v * L);
         }
-        if (form == tm::dense) {
-            product(graph.matrix[a.link], width, r.nodes, given, to, vectors);
-            if (gradient(k)) keep(k, a, t, given);
-        }
+        if (form == tm::dense) product(graph.matrix[a.link], width, r.nodes, given, to, vectors);
+        if (form == tm::sparse) graph.sparse[a.link].product(given, to, 0, vectors);
+        if (tm::at_once(form) && gradient(k)) keep(k, a, t, given);
         if (form == tm::mixed) soon_back(a, t, given, to);
     }
     // what the gradient of the weights is made of
@@ -295,9 +300,15 @@ struct WayBack : Population {
             for (int64_t i = 0; sets(k) && weights(k) && graph.shorts[k].self && i < r.nodes; ++i)
                 weights(k)[i * (r.nodes + 1)] += double(own_sum[k][i]), own_sum[k][i] = 0;
         const int64_t count = r.steps - t < tile ? r.steps - t : tile;
-        for (int k = 0; k < Step::arrivals; ++k)
-            if (Step::link[Step::arrival[k].link].form == tm::dense && gradient(k))
-                outer(weights(Step::arrival[k].link), r.nodes, back_rows[k], sent_rows[k], width, count);
+        for (int k = 0; k < Step::arrivals; ++k) {
+            const int link = Step::arrival[k].link, form = Step::link[link].form;
+            if (form == tm::dense && gradient(k)) outer(weights(link), r.nodes, back_rows[k], sent_rows[k], width, count);
+            if (form == tm::sparse && gradient(k)) {
+                turn(turned[0], back_rows[k], width, count, tile, 0, vectors);
+                turn(turned[1], sent_rows[k], width, count, tile, 0, vectors);
+                correlate(graph.sparse[link], weights(link), turned[0], turned[1], tile, 0, r.counts[link]);
+            }
+        }
     }
     TM_ONCE void finish() {
         for (int k = 0; k < Step::links; ++k)
