@@ -24,8 +24,8 @@ TAU = 5.0  # ms, of Ornstein–Uhlenbeck noise
 class NetworkCase:
     """`steps` steps of a network in float32, recording its first state; the loss is the mean of its square.
 
-    The gradient is that of k, all weights, I_o of every region, σ and the start, and of the speed where delays are
-    interpolated.
+    The gradient is that of k, the weights of all pairs that are connected, I_o of every region, σ and the start, and of
+    the speed where delays are interpolated.
     """
 
     model: str
@@ -63,6 +63,7 @@ class NetworkCase:
         parts = [f"delays ≤ {self.longest:g} ms ({rounded})" if self.longest else "no delays"]
         parts += [f"{100 * self.density:g} % of the pairs"] if self.density < 1 else []
         parts += [f"{self.method.capitalize()}, dt {self.dt:g} ms", f"{self.steps:,} steps"]
+        parts += [] if self.hold else ["coupling at every stage"]
         parts += ["forward + gradient"] if self.gradient else []
         return f"{NAMES[self.model]}, {batch}{self.regions} regions, {', '.join(parts)}"
 
@@ -136,9 +137,12 @@ OTHERS = [
     NetworkCase("rww", 76, longest=75.0, checks=1000),
 ]
 BATCH = NetworkCase("mpr", 80, 1000, noise="", sigma=0.0, hold=False, simulations=1024, every=10)
-SPARSE = [
-    NetworkCase("rww", 1000, 1000, longest=longest, density=density, checks=20)
-    for longest in (75.0, 0.0)
+SPARSE = [  # 5 % of the pairs, and all
+    replace(case, density=density)
+    for case in (
+        NetworkCase("rww", 1000, 1000, longest=75.0, checks=20),
+        *_both(regions=1000, steps=1000, hold=False, checks=20),
+    )
     for density in (0.05, 1.0)
 ]
 CASES = (*WHOLE_BRAIN, *LARGE, *OTHERS, BATCH, *SPARSE)

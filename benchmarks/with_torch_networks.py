@@ -79,7 +79,8 @@ def _gradient(sim: tm.Simulator, case: NetworkCase, options: dict[str, Any]) -> 
 
     def read(found: Any) -> Arrays:
         series, gradient = found
-        natural = [g / slope for g, slope in zip(gradient, slopes, strict=False)]
+        # a weight that there cannot be has neither
+        natural = [g / torch.where(slope == 0, 1.0, slope) for g, slope in zip(gradient, slopes, strict=False)]
         named = {**dict(zip(holders, natural, strict=True)), "start": gradient[-1]}
         compared = {f"d/d {name}": value.numpy() for name, value in named.items() if name != "sigma"}
         return {"series": series.detach().numpy()} | compared

@@ -15,6 +15,8 @@ def build(buffer: str, block: int | None, room: float, case: NetworkCase) -> Wor
     """Compiled for the case; values, weights and start are arguments."""
     if case.model != "rww" or bool(case.longest) != bool(buffer) or (block and not (case.gradient and case.memory)):
         return None
+    if not case.hold:
+        raise LeftOutError("left out: its coupling is held over a step")
     import jax
     import jax.numpy as jnp
 

@@ -5,6 +5,8 @@ import torch
 import torchmass as tm
 
 N = 5
+SAME = {torch.float64: 1e-12, torch.float32: 2e-5}
+CANCELS = 10  # gradients here are sums of terms of either sign
 
 
 def pairs(seed, n=N):
@@ -57,3 +59,15 @@ def found(net, backend, method="heun", duration=16.0, **options):
     gradients = torch.autograd.grad(loss, parameters)
     values = {name: value.detach() for name, value in values.items()}
     return values | {f"gradient {name}": g for name, g in zip(names, gradients, strict=True)}
+
+
+def assert_same(net, reference=None, **options):
+    """The fused loop gives what eager gives, of this network or of a reference."""
+    eager, fused = found(reference or net, "eager", **options), found(net, "fused", **options)
+    assert eager.keys() == fused.keys()
+    for name, value in fused.items():
+        expected, tolerance = eager[name], SAME[value.dtype]
+        difference, size = (value.to(expected.dtype) - expected).abs().max(), expected.abs().max()
+        tolerance *= CANCELS if "gradient" in name else 1
+        assert difference <= tolerance * size + 1e-15, (name, float(difference), float(size))
+    return fused

@@ -48,20 +48,22 @@ def results(name, dtype):
 
 
 def network_results(name, dtype):
-    """The same of networks of 11 nodes: at once, late in blocks of every size, and some shorter than a step.
+    """The same of networks: at once, of all pairs or of few, late in blocks of every size, some shorter than a step.
 
     Three simulations in six threads: two share each.
     """
     torch.set_default_dtype(dtype)
     torch.manual_seed(0)
     weights, delays, found = torch.rand(11, 11) / 11, torch.rand(11, 11), []
+    few = ((torch.rand(67, 67) < 0.01) * torch.rand(67, 67)).to_sparse()
     threads, call.threads = call.threads, lambda *_: 6
     late = {"heun": {"delays": 0.2 + 9 * delays}, "euler": {}, "rk4": {"delays": 0.3 * delays}}
-    for method, options in late.items():
-        noise = {"x": tm.WhiteNoise(0.1)}
-        net = tm.Network(tm.HopfStep(11, a=torch.rand(3, 1)), weights, coupling="sine", noise=noise, **options)
+    for method, options in {**late, "midpoint": {}}.items():
+        noise, conn = {"x": tm.WhiteNoise(0.1)}, few if method == "midpoint" else weights
+        nodes = len(conn)
+        net = tm.Network(tm.HopfStep(nodes, a=torch.rand(3, 1)), conn, coupling="sine", noise=noise, **options)
         net.free("weights", "k", "a", "init_x", *options)
-        moving = torch.rand(150, 11).requires_grad_()
+        moving = torch.rand(150, nodes).requires_grad_()
         for way in ({}, {"grad_horizon": 11}):
             sim = tm.Simulator(net, 0.1, method, backend="fused")
             run = sim.run(15.0, seed=1, inputs=moving, sample_every=4, **way)

@@ -3,24 +3,12 @@
 import pytest
 import torch
 from conftest import MODELS, freeable, random_state, step_of
-from coupled import LINKS, N, found, network, pairs
+from coupled import LINKS, N, assert_same, found, network, pairs
 
 import torchmass as tm
 from torchmass.integrators import INTEGRATORS
 
 W, D = pairs(1) / N, pairs(2)
-SAME = {torch.float64: 1e-12, torch.float32: 2e-5}
-CANCELS = 10  # gradients here are sums of terms of either sign
-
-
-def assert_same(net, reference=None, **options):
-    eager, fused = found(reference or net, "eager", **options), found(net, "fused", **options)
-    assert eager.keys() == fused.keys()
-    for name, value in fused.items():
-        expected, tolerance = eager[name], SAME[value.dtype]
-        difference, size = (value.to(expected.dtype) - expected).abs().max(), expected.abs().max()
-        tolerance *= CANCELS if "gradient" in name else 1
-        assert difference <= tolerance * size + 1e-15, (name, float(difference), float(size))
 
 
 @pytest.mark.parametrize("method", INTEGRATORS)

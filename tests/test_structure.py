@@ -16,6 +16,7 @@ LAYERS = [  # each may import only from layers above it
         "bounds",
         "naming",
         "exprel",
+        "sparse",
         "kernels.philox",
         "kernels.native",
         "kernels.operations",

@@ -10,6 +10,7 @@ from torchmass.bounds import NONNEGATIVE, POSITIVE
 from torchmass.declare import Param
 from torchmass.links import Link
 from torchmass.parametrised import Parametrised
+from torchmass.sparse import is_sparse, pattern
 from torchmass.values import as_value, report
 
 INTERPOLATIONS = ("linear", "nearest")
@@ -21,8 +22,10 @@ class Coupling(Parametrised):
     A kind of coupling defines two pure static functions: `send(x, p)` returns one or more channels of a
     node's signal, `receive(x, sums, p)` turns the node's own signal and the weighted sum of each channel
     into its input. `p` is a named tuple of the declared parameters. An instance is built from its weights,
-    `(N, N)` or `(B, N, N)`, and a value for any parameter. A number, given with `in_size`, is the weight of every pair
-    of different nodes: without delays, sums are then taken over all nodes at once, in O(N).
+    `(N, N)` or `(B, N, N)`, and a value for any parameter. Weights may be sparse, of torch or of scipy: duplicates are
+    added up, and where there are entries, zeros among them, is the `mask` unless one is given. A number, given with
+    `in_size`, is the weight of every pair of different nodes: without delays, sums are then taken over all nodes at
+    once, in O(N).
 
     The weight is \(w = W \exp(g)\) of `weights` W and `log_gain` g, so that a free g keeps signs and zeros. `mask` is
     True where there may be a connection: W, and delays and distances that are fitted, stay 0 elsewhere. With
@@ -75,6 +78,7 @@ class Coupling(Parametrised):
             raise ValueError(f"max_delay must be ≥ 0 ms and finite, got {max_delay}.")
         self.source, self.target, self.hold, self.symmetric = source, target, hold, symmetric
         self.nearest, self.max_delay = interpolation == "nearest", max_delay
+        mask = pattern(weights) if mask is None else pattern(mask) if is_sparse(mask) else mask
         kept = None if mask is None else torch.as_tensor(mask, dtype=torch.bool, device=given.device)
         if kept is not None and kept.shape != given.shape[-2:]:
             raise ValueError(f"mask must be {tuple(given.shape[-2:])} as the weights, got {tuple(kept.shape)}.")
@@ -139,6 +143,15 @@ class Coupling(Parametrised):
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
         self._find_unset()
 
+    def _learning(self) -> Tensor | None:
+        """Where the gradient of a strength may be other than 0, (N, N); None: anywhere."""
+        if "weights" in self._free:
+            return self.mask if self.mask is None or not self.symmetric else self.mask | self.mask.mT
+        if "log_gain" in self._free and not self.weights.requires_grad:
+            present = self.weights != 0
+            return present.flatten(0, -3).any(0) if present.ndim > 2 else present
+        return None
+
     def link(self, source: int, target: int) -> Link:
         """The coupling from the state at this place to the input at this place."""
         weights, lags = self.strengths(), self.lags()
@@ -157,6 +170,7 @@ class Coupling(Parametrised):
             nearest=self.nearest,
             longest=self.max_delay,
             hold=self.hold,
+            mask=None if self.alike else self._learning(),
         )
 
     @staticmethod

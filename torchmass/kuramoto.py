@@ -9,6 +9,7 @@ from torchmass.couplings import SineCoupling
 from torchmass.declare import Input, Param, State
 from torchmass.model import NeuralMass
 from torchmass.network import Network
+from torchmass.sparse import pattern
 from torchmass.values import as_value, check_shape
 
 
@@ -44,11 +45,11 @@ class KuramotoNetwork(Network):
         \sin(\theta_j(t - d_{ij}) - \theta_i - \alpha_i) + I_i
 
     with 𝒩 = N, or 1 where `normalize_by_n` is False; a node is its own neighbour where `exclude_self` is False.
-    `conn` is w, (N, N) or (B, N, N), `[to, from]`, or a number for all pairs alike (the default, 1), which costs O(N) a
-    step instead of O(N²). `omega` (rad/ms), `init_theta` (rad) and `noise_theta` are those of the nodes, `k` and
-    `alpha` (rad, of the node that receives) of the coupling. Between all pairs, with frequencies of density g that is
-    symmetric, phases synchronise above k = 2/(πg(0)). With `delays` in ms, or `distance` in mm and `speed` in mm/ms,
-    phases are those of d ms ago; one delay τ between all synchronises them at Ω = ω − k(N − 1)/N sin(Ωτ + α).
+    `conn` is w, (N, N) or (B, N, N), `[to, from]`, dense or sparse, or a number for all pairs alike (the default, 1),
+    which costs O(N) a step instead of O(N²). `omega` (rad/ms), `init_theta` (rad) and `noise_theta` are of the nodes,
+    `k` and `alpha` (rad, of the node that receives) of the coupling. Between all pairs, with frequencies of density g
+    that is symmetric, phases synchronise above k = 2/(πg(0)). With `delays` in ms, or `distance` in mm and `speed` in
+    mm/ms, phases are those of d ms ago; one delay τ between all synchronises them at Ω = ω − k(N − 1)/N sin(Ωτ + α).
 
     Raises `TypeError` for an unknown name and `ValueError` for a wrong value or shape.
 
@@ -77,12 +78,16 @@ class KuramotoNetwork(Network):
         **values: Any,
     ) -> None:
         node = PhaseStep(in_size, **values)
-        weights = as_value("conn", conn, node.like)
+        weights, mask = as_value("conn", conn, node.like), pattern(conn)
         if not weights.ndim and not exclude_self:
             weights = weights.expand(in_size, in_size)
         if weights.ndim:
             check_shape("conn", weights, "edge", in_size)
-            weights = weights * (1 - torch.eye(in_size).to(weights)) if exclude_self else weights
+            others = 1 - torch.eye(in_size).to(weights)
+            weights = weights * others if exclude_self else weights
+            mask = mask & (others != 0) if exclude_self and mask is not None else mask
         weights = weights / in_size if normalize_by_n else weights
         late = {"delays": delays, "distance": distance, "speed": speed}
-        super().__init__(node, coupling=SineCoupling(weights, in_size, like=node.like, k=k, alpha=alpha, **late))
+        super().__init__(
+            node, coupling=SineCoupling(weights, in_size, like=node.like, mask=mask, k=k, alpha=alpha, **late)
+        )

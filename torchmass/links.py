@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -77,6 +78,16 @@ class Link:
     nearest: bool = False  # delays are rounded to whole steps
     longest: float | None = None  # ms that are reserved for delays
     hold: bool = False
+    mask: Tensor | None = None  # (N, N): where the gradient of a weight may be other than 0; None: anywhere
+
+    @cached_property
+    def connected(self) -> Tensor | None:
+        """The pairs whose weight, or its gradient, may be other than 0 in some of a batch, (N, N); None: all."""
+        if self.weights.requires_grad and self.mask is None:
+            return None
+        pairs = self.weights.detach().bool()
+        pairs = pairs.flatten(0, -3).any(0) if pairs.ndim > 2 else pairs
+        return pairs if self.mask is None else pairs | self.mask
 
     def sent(self, signal: Tensor) -> Tensor:
         """The channels that a node sends, (*b, C, N)."""

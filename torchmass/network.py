@@ -15,6 +15,7 @@ from torchmass.dynamics import Dynamics
 from torchmass.links import OUTPUT
 from torchmass.model import NeuralMass
 from torchmass.naming import lookup, refuse
+from torchmass.sparse import pattern
 from torchmass.system import System
 from torchmass.values import as_value, check_shape
 
@@ -23,7 +24,9 @@ class Network(System):
     r"""N nodes of one model that reach each other through weights, at once or after delays.
 
     `conn` is (N, N) or (B, N, N), `[to, from]`: `conn[i, j]` is the weight to node i from node j. Its diagonal is used
-    as given. A number is the weight of every pair of different nodes, summed in O(N). `coupling` is a name in
+    as given. A sparse matrix of torch or scipy connects the pairs that have an entry and no others, also when weights
+    are fitted; what arrives at once is then summed in O(edges), as it is wherever few fixed weights are not 0. A number
+    is the weight of every pair of different nodes, summed in O(N). `coupling` is a name in
     `torchmass.couplings.COUPLINGS` (`"diffusive"`, `"sine"`, …); it reads `coupled_var` of every node (a state, by
     default the first, or `"output"`, that of the model) and adds to the input `target` (default: the model's port).
     `distance` in mm and `speed` in mm/ms, or `delays` in ms, make what is sent arrive later. `conn` may also be a
@@ -181,4 +184,4 @@ def _coupling(kind: Any, node: NeuralMass, conn: Any, values: dict[str, Any]) ->
     weights = as_value("conn", conn, node.like)
     if weights.ndim:
         check_shape("conn", weights, "edge", node.in_size)
-    return cls(weights, node.in_size, like=node.like, **values)
+    return cls(weights, node.in_size, like=node.like, **{"mask": pattern(conn), **values})

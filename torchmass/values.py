@@ -8,13 +8,16 @@ import torch
 from torch import Tensor
 
 from torchmass.declare import Param
+from torchmass.sparse import dense
 
 
 def as_value(label: str, value: Any, like: Tensor) -> Tensor:
     """`value` as a tensor with the dtype and device of `like`.
 
-    Numbers, lists and arrays take that dtype; a floating-point tensor keeps its own and must match.
+    Numbers, lists and arrays take that dtype; a floating-point tensor keeps its own and must match. What is sparse is
+    made dense.
     """
+    value = dense(value)
     if not isinstance(value, Tensor):
         try:
             return torch.as_tensor(value, dtype=like.dtype, device=like.device)

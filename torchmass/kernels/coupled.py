@@ -20,12 +20,12 @@ class Pair(NamedTuple):
     per_simulation: int
 
 
-def edge_leaf(leaf: Tensor, shape: tuple[int, ...]) -> Pair:
-    """Weights or delays, (*b, N, N)."""
-    if prod(leaf.shape[:-2]) == 1:
+def edge_leaf(leaf: Tensor, shape: tuple[int, ...], axes: int = 2) -> Pair:
+    """Weights or delays, (*b, N, N), or the weights of some pairs, (*b, E), which have one axis."""
+    if prod(leaf.shape[:-axes]) == 1:
         return Pair(leaf.contiguous(), 0, 0)
-    nodes = shape[-1]
-    return Pair(leaf.expand(*shape[:-1], nodes, nodes).contiguous(), 0, nodes * nodes)
+    inner = leaf.shape[-axes:]
+    return Pair(leaf.expand(*shape[:-1], *inner).contiguous(), 0, prod(inner))
 
 
 def past_leaf(leaf: Tensor, shape: tuple[int, ...]) -> Pair:
@@ -40,21 +40,30 @@ def past_leaf(leaf: Tensor, shape: tuple[int, ...]) -> Pair:
 
 
 class Pairs:
-    """The leaves of the links of a call: for each link its weights, delays and past, or None."""
+    """The leaves of the links of a call: for each link its weights, delays, past and connections, or None."""
 
     def __init__(self, links: Sequence[LinkKind], leaves: Sequence[Tensor], shape: tuple[int, ...]) -> None:
         left, self.places = iter(enumerate(leaves)), [list[int | None]() for _ in links]
         self.pairs: list[list[Pair | None]] = []
         for link, places in zip(links, self.places, strict=True):
-            taken = [next(left) if has else None for has in (link.has_weights, link.is_delayed, link.is_delayed)]
+            held = (link.has_weights, link.is_delayed, link.is_delayed, link.is_sparse)
+            taken = [next(left) if has else None for has in held]
             places += [None if one is None else one[0] for one in taken]
-            pairs = [None if one is None else edge_leaf(one[1], shape) for one in taken[:2]]
-            self.pairs.append([*pairs, None if taken[2] is None else past_leaf(taken[2][1], shape)])
+            weights, lags, past, ends = (None if one is None else one[1] for one in taken)
+            self.pairs.append(
+                [
+                    None if weights is None else edge_leaf(weights, shape, 1 if link.is_sparse else 2),
+                    None if lags is None else edge_leaf(lags, shape),
+                    None if past is None else past_leaf(past, shape),
+                    None if ends is None else Pair(ends.contiguous(), 0, 0),
+                ]
+            )
 
     def point(self, native: Native, reach: Sequence[int], wanted: Sequence[int]) -> None:
         """Tell the kernel where they are; `wanted` are those of `leaves` whose gradient is asked for."""
-        for k, name in enumerate(("weights", "lags", "before")):
+        for k, name in enumerate(("weights", "lags", "before", "connections")):
             native.point(**{name: [pair and pair.tensor for pair in (pairs[k] for pairs in self.pairs)]})
+        native.list("counts", (0 if (ends := pairs[3]) is None else ends.tensor.shape[-1] for pairs in self.pairs))
         apart = [0 if pair is None else pair.per_simulation for pairs in self.pairs for pair in pairs[:2]]
         native.list("apart", apart)
         rows = [pairs[2] or Pair(torch.empty(0), 0, 0) for pairs in self.pairs]
@@ -106,9 +115,10 @@ class Gradients:
         self.apart = any(pair.per_simulation for own in pairs.pairs for pair in own[:2] if pair is not None)
         copies = prod(call.shape[:-1]) if self.apart else native.run.threads
         nodes = call.shape[-1]
-        for places in pairs.places:
+        for places, link in zip(pairs.places, step.links, strict=True):
             for place in wanted.intersection(p for p in places[:2] if p is not None):
-                self.held[place] = torch.zeros(copies, nodes, nodes, dtype=torch.float64)
+                inner = self.leaves[place].shape[-1 if link.is_sparse else -2 :]
+                self.held[place] = torch.zeros(copies, *inner, dtype=torch.float64)
             for place in wanted.intersection(p for p in places[2:] if p is not None):
                 past = self.leaves[place]
                 shape = (len(past), prod(call.shape[:-1]), past.shape[-2], nodes)
@@ -121,7 +131,7 @@ class Gradients:
     def found(self, place: int) -> Tensor:
         """The gradient of one of the leaves of the links."""
         leaf, held, shape = self.leaves[place], self.held[place], self.call.shape
-        if held.ndim == 3:  # of pairs
+        if held.ndim < 4:  # of pairs
             total = held.reshape(*shape[:-1], *held.shape[1:]) if self.apart else held.sum(0)
             inner = (1,) * (total.ndim - leaf.ndim) + tuple(leaf.shape)
             return total.sum_to_size(inner).reshape(leaf.shape).to(leaf.dtype)

@@ -8,7 +8,8 @@ from torchmass.kernels.graph import Graph, Node
 from torchmass.kernels.trace import Scalar, read
 from torchmass.links import Link
 
-TOTAL, DENSE, LATE, MIXED = "total", "dense", "late", "mixed"  # all alike; at once; after delays, some shorter than dt
+# all alike; at once, all pairs or those that are connected; after delays, some of which are shorter than dt
+TOTAL, DENSE, SPARSE, LATE, MIXED = "total", "dense", "sparse", "late", "mixed"
 
 
 class LinkKind(NamedTuple):
@@ -31,6 +32,11 @@ class LinkKind(NamedTuple):
     def is_delayed(self) -> bool:
         """Whether it reads the past."""
         return self.form in (LATE, MIXED)
+
+    @property
+    def is_sparse(self) -> bool:
+        """Whether it has weights of the pairs that are connected alone."""
+        return self.form == SPARSE
 
     @classmethod
     def of(cls, link: Link, form: str) -> "LinkKind":

@@ -20,6 +20,7 @@ class Run(ctypes.Structure):
         *((name, ctypes.c_void_p) for name in ("leaf", "stride", "x0", "out", "end", "broken", "path")),
         *((name, ctypes.c_void_p) for name in ("g_out", "g_end", "g_x0", "sums", "each", "scratch", "lost", "team")),
         *((name, ctypes.c_void_p) for name in ("weights", "lags", "apart", "zeros", "before", "before_apart", "reach")),
+        *((name, ctypes.c_void_p) for name in ("connections", "counts")),
         ("tails", ctypes.c_int64),
         *((name, ctypes.c_void_p) for name in ("tail_of", "tail_rows", "tail", "g_tail")),
         *((name, ctypes.c_void_p) for name in ("g_weights", "g_lags", "g_before")),

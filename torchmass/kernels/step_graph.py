@@ -40,8 +40,13 @@ class StepGraph:
 
     @property
     def pairs(self) -> tuple[str, ...]:
-        """What links read beside that: their weights, delays and past, which are not of single nodes."""
-        own = (("weights",) * link.has_weights + ("delays", "history") * link.is_delayed for link in self.links)
+        """What links read beside that, not of single nodes: weights, delays and past, or which pairs are connected."""
+        own = (
+            ("weights",) * link.has_weights
+            + ("delays", "history") * link.is_delayed
+            + ("connections",) * link.is_sparse
+            for link in self.links
+        )
         return tuple(name for names in own for name in names)
 
     def adjoint(self, wanted: Sequence[str]) -> tuple[tuple[Node, ...], tuple[Node, ...]]:

@@ -4,6 +4,7 @@
 #define TORCHMASS_CORRELATION_H
 
 #include "own.h"
+#include "sparse.h"
 
 // Σ over `count` numbers of a with b, and of a with what lies one place before b
 template <bool both> static void correlate(const T *a, const T *b, int64_t count, double &with_b, double &before) {
@@ -19,6 +20,24 @@ template <bool both> static void correlate(const T *a, const T *b, int64_t count
         }
     with_b += total((near[0] + near[1]) + (near[2] + near[3]));
     if (both) before += total((far[0] + far[1]) + (far[2] + far[3]));
+}
+
+// of vectors `first` … `last` − 1, rows of `steps` steps, [step][lane], as [lane][step], 0 up to `length` steps
+static void turn(T *to, const T *rows, int64_t width, int64_t steps, int64_t length, int64_t first, int64_t last) {
+    for (int64_t v = first * L; v < last * L; v += L)
+        for (int64_t t = 0; t < length; ++t) {
+            const V one = t < steps ? V::load(rows + t * width + v) : V(T(0));
+            for (int l = 0; l < L; ++l) to[(v + l) * length + t] = one[l];
+        }
+}
+
+// into[e] += Σ_t back[to][t] sent[from][t] for connections to nodes `first` … `last` − 1, over `steps` steps, 4 vectors or
+// more
+static void correlate(const Sparse &sparse, double *into, const T *back, const T *sent, int64_t steps, int64_t first,
+                      int64_t last) {
+    double unused;
+    for (int64_t e = sparse.first_to(first); e < sparse.count && sparse.to[e] < last; ++e)
+        correlate<false>(back + sparse.to[e] * steps, sent + sparse.from[e] * steps, steps, into[e], unused);
 }
 
 struct Correlation {
@@ -50,9 +69,10 @@ struct Correlation {
         for (int64_t c = 0; c < channels; ++c)
             for (int64_t k = own->begin * row; k < own->end * row; ++k) back[c * nodes * row + k] = 0;
     }
+    // one that is longer than the past is of a connection that there cannot be
     TM_ALWAYS void edge(int64_t to, int64_t from, int64_t t, int64_t count) {
         const int64_t pair = to * nodes + from;
-        if ((weights[pair] == 0 && !to_weights) || !(lags[pair] >= T(least_lag))) return;
+        if ((weights[pair] == 0 && !to_weights) || !(lags[pair] >= T(least_lag)) || lags[pair] > T(reach)) return;
         const T lag = lags[pair] - late, ago = tm::floor(lag), part = lag - ago;
         double near = 0, far = 0;
         for (int64_t c = 0; c < channels; ++c) {

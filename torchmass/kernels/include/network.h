@@ -103,6 +103,7 @@ struct Simulation : Population, Desk {
             const T *from = a.later < 0 ? sent_to(a.link, a.channel, t) : later_to(a.later, t);
             if (form == tm::total) sum_up(from, to);
             if (form == tm::dense) product(graph.matrix[a.link], width, r.nodes, from, to, own);
+            if (form == tm::sparse) graph.sparse[a.link].product(from, to, own.from, own.to);
             if (form == tm::mixed) soon(a, t, from, to);
             at[k] = form == tm::late ? arriving(a, t) : to;
         }

@@ -21,7 +21,7 @@ struct BackDesk : Arena {
     T *g, *ga[2], *later, *later_back, *sent_back, *part, *kept, *carried[Step::links];
     T *own_sum[Step::links];  // gradients of the weights of nodes with themselves
     T *past[Step::links][2], *rows[Step::links][2], *table[Step::links][2], *correlated[Step::links][2];
-    T *back_rows[Step::arrivals + 1], *sent_rows[Step::arrivals + 1];
+    T *back_rows[Step::arrivals + 1], *sent_rows[Step::arrivals + 1], *turned[2];  // of a tile; and as [node][step]
     double *sum;
 
     TM_ONCE BackDesk(const Run &r, T *base) : Arena{base} {
@@ -38,11 +38,14 @@ struct BackDesk : Arena {
             }
             carried[k] = take(sets(k) ? 4 * inner : 0), own_sum[k] = take(sets(k) ? width : 0);
         }
+        bool any = false;
         for (int k = 0; k < Step::arrivals; ++k) {
-            const int link = Step::arrival[k].link;
-            const int64_t wanted = Step::link[link].form == tm::dense && r.g_weights[link] ? tile * width : 0;
-            back_rows[k] = take(wanted), sent_rows[k] = take(wanted);
+            const int link = Step::arrival[k].link, form = Step::link[link].form;
+            const bool wanted = tm::at_once(form) && r.g_weights[link];
+            back_rows[k] = take(wanted ? tile * width : 0), sent_rows[k] = take(wanted ? tile * width : 0);
+            any |= wanted && form == tm::sparse;
         }
+        for (T *&rows : turned) rows = take(any ? tile * width : 0);
     }
 };
 
@@ -71,7 +74,10 @@ struct WayBack : Population, BackDesk {
     }
     using Population::take;
     bool gradient(int arrival) const { return r.g_weights[Step::arrival[arrival].link]; }
-    double *weights(int link) const { return r.g_weights[link] ? r.g_weights[link] + copy * r.nodes * r.nodes : nullptr; }
+    double *weights(int link) const {
+        const int64_t size = Step::link[link].form == tm::sparse ? r.counts[link] : r.nodes * r.nodes;
+        return r.g_weights[link] ? r.g_weights[link] + copy * size : nullptr;
+    }
     double *lags(int link) const { return r.g_lags[link] ? r.g_lags[link] + copy * r.nodes * r.nodes : nullptr; }
 
     TM_ONCE void open(int k, int set) {
@@ -201,10 +207,9 @@ struct WayBack : Population, BackDesk {
             for (int64_t i = 0; i < r.nodes; ++i) total += double(given[i]);
             for (int64_t v = own.from; v < own.to; ++v) V(T(total)).store(to + v * L);
         }
-        if (form == tm::dense) {
-            product(graph.matrix[a.link], width, r.nodes, given, to, own);
-            if (gradient(k)) keep(k, a, t, given);
-        }
+        if (form == tm::dense) product(graph.matrix[a.link], width, r.nodes, given, to, own);
+        if (form == tm::sparse) graph.sparse[a.link].product(given, to, own.from, own.to);
+        if (tm::at_once(form) && gradient(k)) keep(k, a, t, given);
         if (form == tm::mixed) soon_back(a, t, given, to);
     }
     // what the gradient of the weights is made of
@@ -321,9 +326,14 @@ struct WayBack : Population, BackDesk {
                 weights(k)[i * (r.nodes + 1)] += double(own_sum[k][i]), own_sum[k][i] = 0;
         const int64_t count = r.steps - t < tile ? r.steps - t : tile;
         for (int k = 0; k < Step::arrivals; ++k) {
-            if (Step::link[Step::arrival[k].link].form != tm::dense || !gradient(k)) continue;
+            const int link = Step::arrival[k].link, form = Step::link[link].form;
+            if (!tm::at_once(form) || !gradient(k)) continue;
+            if (form == tm::sparse)
+                for (int both = 0; both < 2; ++both)
+                    turn(turned[both], both ? sent_rows[k] : back_rows[k], width, count, tile, own.from, own.to);
             meet();
-            outer(weights(Step::arrival[k].link), r.nodes, back_rows[k], sent_rows[k], width, count, own);
+            if (form == tm::dense) outer(weights(link), r.nodes, back_rows[k], sent_rows[k], width, count, own);
+            else correlate(graph.sparse[link], weights(link), turned[0], turned[1], tile, own.begin, own.end);
             meet();
         }
     }

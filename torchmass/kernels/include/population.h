@@ -6,6 +6,7 @@
 #include "delays.h"
 #include "gather.h"
 #include "lane.h"
+#include "sparse.h"
 
 constexpr double least_lag = Step::middle ? 1.5 : 1.0;  // steps of the past that blocks of steps can do with
 
@@ -39,6 +40,7 @@ struct Graph {
     T *matrix[Step::links] = {};
     Edges edges[Step::links], middle[Step::links];
     Shorts shorts[Step::links];
+    Sparse sparse[Step::links];
 
     TM_ONCE Graph(const Run &r, int64_t simulation, bool back) {
         const int64_t n = r.nodes, width = row_width(n);
@@ -49,6 +51,10 @@ struct Graph {
             if (form == tm::dense) {
                 matrix[k] = new T[n * width];
                 spread_out(matrix[k], width, weights, n, !back);
+                continue;
+            }
+            if (form == tm::sparse) {
+                sparse[k].build(n, r.counts[k], r.connections[k], weights, back);
                 continue;
             }
             const T *lags = r.lags[k] + simulation * r.apart[2 * k + 1];

@@ -36,6 +36,8 @@ struct Run {
     const T *const *before;  // what was sent before the run, [row][simulation][channel][node]
     const int64_t *before_apart;  // of rows, of simulations
     const int64_t *reach;  // how many rows
+    const int32_t *const *connections;  // where `weights` are of some pairs: to which nodes, by these, then from which
+    const int64_t *counts;              // how many they are
     int64_t tails;         // signals whose last rows are kept: which state (after the last: the output), how many rows
     const int64_t *tail_of, *tail_rows;
     T *const *tail;
