@@ -121,7 +121,7 @@ class System(nn.Module):
         batch = batch_shape(dynamics, *x)
         simulations = torch.arange(torch.Size(batch).numel(), device=x[0].device)
         return [
-            normals(seed, at, 1, simulations, self.in_size, drive.source)[0]
+            normals(seed, at, 1, simulations, self.in_size, drive.draws)[0]
             .reshape(*batch, self.in_size)
             .to(x[0].dtype)
             for drive in dynamics.drives

@@ -137,18 +137,18 @@ class Plan:
 
     def noise_rows(self, begin: int = 0, end: int | None = None) -> Iterator[Values]:
         """A standard normal for each drive, (*b, N), at each step; drawn in chunks, never stored."""
-        end = self.steps if end is None else end
+        end, drives = self.steps if end is None else end, self.dynamics.drives
         for start in range(begin, end, CHUNK):
             count = min(CHUNK, end - start)
-            chunks = [self._noise(drive.source, start, count) for drive in self.dynamics.drives]
-            yield from zip(*chunks, strict=True) if chunks else [()] * count
+            drawn = {stream: self._noise(stream, start, count) for stream in {drive.draws for drive in drives}}
+            yield from zip(*(drawn[drive.draws] for drive in drives), strict=True) if drives else [()] * count
 
-    def _noise(self, source: int, start: int, count: int) -> Tensor:
+    def _noise(self, stream: int, start: int, count: int) -> Tensor:
         if self.seed is None:
             raise ValueError("a plan with noise needs a seed.")
         x, first = self.x0[0], self.first_simulation
         simulations = torch.arange(first, first + x.shape[:-1].numel(), device=x.device)
-        drawn = normals(self.seed, self.first_step + start, count, simulations, x.shape[-1], source)
+        drawn = normals(self.seed, self.first_step + start, count, simulations, x.shape[-1], stream)
         return drawn.reshape(count, *x.shape).to(x.dtype)
 
 
