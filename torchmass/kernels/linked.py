@@ -52,13 +52,13 @@ def link_leaves(plan: Plan, step: StepGraph) -> tuple[Values, Values]:
         pairs += [link.weights] if kind.has_weights else []
         if kind.is_delayed:
             moving = [channel for k, channel, _ in step.sends if k == place]
-            pairs += [link.lags(plan.dt), _before(link, plan.dt, histories[link.source], moving)]
+            pairs += [link.lags(plan.dt), _before(link, plan.dt, plan.dynamics.before(link, histories), moving)]
     return tuple(own), tuple(pairs)
 
 
 def _steady(dynamics: Dynamics, link: Link, x0: Values, channel: int) -> Tensor:
     """What a channel delivers that does not depend on the signal, (*b, N)."""
-    sent = link.sent(dynamics.signal(link.source, x0).detach())[..., channel, :]
+    sent = link.sent(dynamics.read(link, x0).detach())[..., channel, :]
     if link.alike:
         return link.weights.squeeze(-1) * (sent.sum(-1, keepdim=True) - sent)
     return (link.weights @ sent.unsqueeze(-1)).squeeze(-1)
