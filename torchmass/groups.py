@@ -74,11 +74,15 @@ class Groups(System):
         self.register_buffer("order", order.to(self.like.device), persistent=False)
 
     @property
+    def by_name(self) -> Mapping[str, NeuralMass]:
+        """The model of each group."""
+        return {name: model for name, model in self.models.items() if isinstance(model, NeuralMass)}
+
+    @property
     def members(self) -> list[Group]:
         """The groups."""
-        models = [model for model in self.models.values() if isinstance(model, NeuralMass)]
-        nodes, found = self.order.split([model.in_size for model in models]), list[Group]()
-        for k, (name, model, own) in enumerate(zip(self.models, models, nodes, strict=True)):
+        nodes, found = self.order.split([model.in_size for model in self.by_name.values()]), list[Group]()
+        for k, ((name, model), own) in enumerate(zip(self.by_name.items(), nodes, strict=True)):
             places = torch.where(self.group == k, self.places, 0)
             found.append(Group(name, model, Columns(own, places), Columns(own, places, 0.0)))
         return found
@@ -122,7 +126,7 @@ class Groups(System):
     @property
     def like(self) -> Tensor:
         """A tensor with the dtype and device of the nodes."""
-        return next(model.like for model in self.models.values() if isinstance(model, NeuralMass))
+        return next(iter(self.by_name.values())).like
 
     def starts(self) -> dict[str, Tensor | Distribution]:
         """The start of every state, as its model has it."""
