@@ -35,7 +35,7 @@ class Coupling(Parametrised):
     shorter than the part of a step that has passed at a stage reads between the start of the step and the stage.
     `max_delay`, in ms, reserves room for delays that are fitted; longer ones raise. `hold` evaluates the coupling at
     the start of a step and keeps it there, which is of first order. `source` is the state that is sent, or "output";
-    `target` the input it enters.
+    `target` the input it enters; in a network of several models either may be a dict by group.
 
     Raises `ValueError` for wrong shapes, negative delays, speeds ≤ 0, weights where there is no connection.
     """
@@ -54,8 +54,8 @@ class Coupling(Parametrised):
         weights: Any,
         in_size: int | None = None,
         *,
-        source: str | None = None,
-        target: str | None = None,
+        source: str | Mapping[str, str] | None = None,
+        target: str | Mapping[str, str] | None = None,
         mask: Any = None,
         symmetric: bool = False,
         interpolation: str = "linear",
@@ -152,8 +152,8 @@ class Coupling(Parametrised):
             return present.flatten(0, -3).any(0) if present.ndim > 2 else present
         return None
 
-    def link(self, source: int, target: int) -> Link:
-        """The coupling from the state at this place to the input at this place."""
+    def link(self, source: tuple[int | None, ...], target: tuple[int, ...]) -> Link:
+        """The coupling from the state at this place, in each group of nodes, to the inputs at these places."""
         weights, lags = self.strengths(), self.lags()
         alike = self.alike and lags is None
         if self.alike and not alike:

@@ -1,6 +1,7 @@
 """Declarations: a quantity's default, unit, bounds and meaning, each said once, on one line."""
 
 from collections.abc import Iterable
+from copy import copy
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar, overload
 
@@ -112,6 +113,13 @@ class Input(Declaration):
 
 
 D = TypeVar("D", bound=Declaration)
+
+
+def renamed(declaration: D, name: str) -> D:
+    """The same declaration of a quantity of another name."""
+    other = copy(declaration)
+    other.__set_name__(type(declaration), name)
+    return other
 
 
 def declared(cls: type, kind: type[D]) -> dict[str, D]:

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self
 
 import torch
@@ -17,7 +17,13 @@ class Drive(ABC):
 
     source: int
     sigma: Tensor
+    stream: int | None = field(default=None, kw_only=True)
     names: ClassVar[tuple[str, ...]] = ("sigma",)
+
+    @property
+    def draws(self) -> int:
+        """The number under which its normals are drawn: `stream`, by default the source."""
+        return self.source if self.stream is None else self.stream
 
     @property
     def leaves(self) -> tuple[Tensor, ...]:
@@ -32,7 +38,7 @@ class Drive(ABC):
     @property
     @abstractmethod
     def kind(self) -> tuple[Any, ...]:
-        """The class and its arguments, with None for each tensor: what a kernel depends on, in plain values."""
+        """The class, the stream and its other arguments, with None for each tensor: all that a kernel depends on."""
 
     def holding(self, *leaves: Any) -> Self:
         """The same process with other tensors."""
@@ -55,8 +61,8 @@ class WhiteDrive(Drive):
 
     @property
     def kind(self) -> tuple[Any, ...]:
-        """The class and its arguments, without σ."""
-        return WhiteDrive, self.source, None, self.g
+        """All but σ."""
+        return WhiteDrive, self.stream, self.source, None, self.g
 
     def increment(self, x: Values, dt: float, normal: Tensor) -> Tensor:
         """σ√dt ξ."""
@@ -77,8 +83,8 @@ class OUDrive(Drive):
 
     @property
     def kind(self) -> tuple[Any, ...]:
-        """The class and its arguments, without σ and τ."""
-        return OUDrive, self.source, None, None, self.place
+        """All but σ and τ."""
+        return OUDrive, self.stream, self.source, None, None, self.place
 
     def increment(self, x: Values, dt: float, normal: Tensor) -> Tensor:
         """η dt."""

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from torchmass.bounds import Bounds
+from torchmass.columns import chosen
 from torchmass.drives import Drive, OUDrive, WhiteDrive
 from torchmass.integrators import Diffusion, Increments, Scheme, Values
 from torchmass.links import HISTORY, OUTPUT, Link, Past
@@ -66,13 +67,21 @@ class Dynamics:
         return (*self.States._fields, *processes)
 
     def signal(self, source: int, x: Values) -> Tensor:
-        """What a link with this source reads in state `x`, (*b, N)."""
+        """A state, or the output, in state `x`, (*b, N)."""
         return self.output(self.S(*x), self.p) if source == OUTPUT else x[source]
+
+    def read(self, link: Link, x: Values) -> Tensor:
+        """What a link reads in state `x`, (*b, N): of each group of nodes its source."""
+        return self._of_groups([None if k is None else self.signal(k, x) for k in link.source])
+
+    def _of_groups(self, values: Sequence[Tensor | None]) -> Tensor:
+        (first, *others) = values
+        return chosen(self.p.group, values) if others or first is None else first
 
     @property
     def sources(self) -> tuple[int, ...]:
         """The sources of which the past is needed."""
-        return tuple(sorted({link.source for link in self.links if link.delays is not None}))
+        return tuple(sorted({source for link in self.links if link.delays is not None for source in link.sources}))
 
     def source_name(self, source: int) -> str:
         """What the past of a source is called in a state."""
@@ -80,17 +89,25 @@ class Dynamics:
 
     def reach(self, source: int, dt: float) -> int:
         """How many steps of the past of a source are needed."""
-        return max(link.reach(dt) for link in self.links if link.source == source)
+        return max(link.reach(dt) for link in self.links if source in link.sources)
 
     def pasts(self, histories: Sequence[Tensor], dt: float) -> Pasts:
         """The past of every link, where that of every one of `sources` is (H, *b, N) before now."""
         known = dict(zip(self.sources, histories, strict=True))
-        return [None if link.delays is None else link.past(known[link.source], dt) for link in self.links]
+        return [None if link.delays is None else link.past(self.before(link, known), dt) for link in self.links]
+
+    def before(self, link: Link, histories: Mapping[int, Tensor]) -> Tensor:
+        """What a link with delays read before now, (H, *b, N), from the past of each source."""
+        known = {source: histories[source] for source in link.sources}
+        length, steady = min(map(len, known.values())), all(rows.stride(0) == 0 for rows in known.values())
+        cut = {source: rows[:1] if steady else rows[len(rows) - length :] for source, rows in known.items()}
+        found = self._of_groups([None if source is None else cut[source] for source in link.source])
+        return found.expand(length, *found.shape[1:])
 
     def remembered(self, pasts: Pasts, x: Values) -> Pasts:
         """The past of every link with what it sends now, in state `x`."""
         linked = zip(self.links, pasts, strict=True)
-        return [past and past.followed_by(link.sent(self.signal(link.source, x))) for link, past in linked]
+        return [past and past.followed_by(link.sent(self.read(link, x))) for link, past in linked]
 
     def inputs(self, x: Values, u: Sequence[Tensor]) -> Any:
         """The inputs `u` with what the couplings add to them in state `x`, in which they have always been."""
@@ -101,7 +118,9 @@ class Dynamics:
         total = list(u)
         for link, past in zip(self.links, pasts, strict=True):
             stage, when = (start, 0.0) if link.hold else (x, c)
-            total[link.target] = total[link.target] + link(self.signal(link.source, stage), past, when)
+            arriving = link(self.read(link, stage), past, when)
+            for target in link.target:
+                total[target] = total[target] + arriving
         return self.Inputs(*total)
 
     def local(self, x: Values, u: Any) -> Values:

@@ -1,6 +1,6 @@
 """What nodes sent before a run begins, for couplings with delays."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -19,7 +19,9 @@ def apart(x0: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     return {name: value for name, value in x0.items() if name not in histories}, histories
 
 
-def checked(dynamics: Dynamics, dt: float, given: Mapping[str, Any], size: int, like: Tensor) -> dict[str, Tensor]:
+def checked(
+    dynamics: Dynamics, dt: float, given: Mapping[str, Any], size_of: Callable[[str], int], like: Tensor
+) -> dict[str, Tensor]:
     """Histories from a user, each (H, *b, N or 1) with at least as many rows as the longest delay needs."""
     sources, found = {dynamics.source_name(source): source for source in dynamics.sources}, {}
     for name, value in given.items():
@@ -30,7 +32,7 @@ def checked(dynamics: Dynamics, dt: float, given: Mapping[str, Any], size: int, 
                 f"{name} must be (H, *b, N) with a row for each of the last H ≥ {reach} steps of dt={dt:g} ms, oldest "
                 f"first, as the longest delay asks for; got shape {tuple(tensor.shape)}."
             )
-        check_shape(name, tensor[0], "node", size)
+        check_shape(name, tensor[0], "node", size_of(name))
         if is_nonfinite(tensor):
             raise ValueError(f"{name} must be finite, got {report(tensor, ~tensor.isfinite())}.")
         found[name] = tensor[len(tensor) - reach :]

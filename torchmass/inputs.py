@@ -18,16 +18,20 @@ def lay_out(system: System, inputs: Any, first: int, steps: int, dt: float) -> t
     `inputs` is None, a number, a tensor with time leading, a callable `f(i, t)`, a stimulus, or a dict of these by
     input.
     """
-    given: dict[str, Any] = {}
+    named: dict[str, Any] = {}
     if isinstance(inputs, Mapping):
         for name, value in inputs.items():
             lookup(system.label, "input", name, system.inputs)
-            given[name] = _sampled(value, first, steps, dt)
+            named[name] = _sampled(value, first, steps, dt)
     elif callable(inputs) and not isinstance(inputs, Stimulus):
-        given |= _columns(system, _call(inputs, first, steps, dt))
+        named = _columns(system, _call(inputs, first, steps, dt))
     elif inputs is not None:
-        given[_port(system)] = _sampled(inputs, first, steps, dt)
-    return tuple(_over_time(f"input {n}", given[n], system, steps) if n in given else None for n in system.inputs)
+        named = {"": _sampled(inputs, first, steps, dt)}
+    if "" in named:
+        given = dict.fromkeys(_ports(system), _over_time("", named[""], system, steps))
+    else:
+        given = system.spread({name: _over_time(name, value, system, steps) for name, value in named.items()})
+    return tuple(map(given.get, system.inputs))
 
 
 def sample(stimulus: Stimulus, first: int, steps: int, dt: float, c: float = 0.0) -> Tensor:
@@ -46,10 +50,10 @@ def _sampled(value: Any, first: int, steps: int, dt: float) -> Any:
     return _call(value, first, steps, dt) if callable(value) else value
 
 
-def _port(system: System) -> str:
-    if system.port is None:
+def _ports(system: System) -> tuple[str, ...]:
+    if not system.ports:
         refuse(system.label, "port for inputs without a name; name one of the inputs, not", "", system.inputs)
-    return system.port
+    return system.ports
 
 
 class _Samples(list[Any]):
@@ -61,9 +65,9 @@ def _call(f: Callable[[int, float], Any], first: int, steps: int, dt: float) -> 
 
 
 def _columns(system: System, samples: _Samples) -> dict[str, _Samples]:
-    """Split what a callable returned by input: a tuple is in the order of the declared inputs."""
+    """Split what a callable returned by input: a tuple is in the order of the declared inputs, else it has no name."""
     if not any(isinstance(sample, tuple) for sample in samples):
-        return {_port(system): samples}
+        return {"": samples}
     names, columns = list(system.inputs), {}
     for sample in samples:
         if not isinstance(sample, tuple) or len(sample) > len(names):
@@ -73,8 +77,9 @@ def _columns(system: System, samples: _Samples) -> dict[str, _Samples]:
     return columns
 
 
-def _over_time(label: str, value: Any, system: System, steps: int) -> Tensor:
-    """One input as (T or 1, *b, N or 1)."""
+def _over_time(name: str, value: Any, system: System, steps: int) -> Tensor:
+    """One input as (T or 1, *b, N or 1), of the nodes that have it; one without a name is of all."""
+    label = f"input {name or ' and '.join(_ports(system))}"
     if isinstance(value, _Samples):
         rows = [as_value(label, 0.0 if sample is None else sample, system.like) for sample in value]
         tensor = torch.stack(torch.broadcast_tensors(*rows))
@@ -89,7 +94,7 @@ def _over_time(label: str, value: Any, system: System, steps: int) -> Tensor:
             tensor = tensor[:1]
     tensor = tensor.reshape(1, 1) if tensor.ndim == 0 else tensor
     tensor = tensor.unsqueeze(-1) if tensor.ndim == 1 else tensor
-    check_shape(label, tensor[0], "node", system.in_size)
+    check_shape(label, tensor[0], "node", system.size_of(name))
     if is_nonfinite(tensor):
         raise ValueError(f"{label} must be finite, got {report(tensor, ~tensor.isfinite())}.")
     return tensor

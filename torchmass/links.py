@@ -62,7 +62,7 @@ class Past:
 
 @dataclass(frozen=True)
 class Link:
-    """A coupling bound to its source, a state or `OUTPUT`, and its target input.
+    """A coupling bound to what it reads, of each group of nodes, and to the inputs that it enters.
 
     With `delays` it reads the past; with `hold` it is evaluated at the start of a step and held over its stages.
     """
@@ -71,8 +71,8 @@ class Link:
     receive: Callable[[Tensor, tuple[Tensor, ...], Any], Tensor]
     p: Any
     weights: Tensor  # (*b, N, N), [to, from]; where all pairs of different nodes are alike, (*b, 1, 1)
-    source: int
-    target: int
+    source: tuple[int | None, ...]  # what each group of nodes sends, a state or `OUTPUT`; None: nothing
+    target: tuple[int, ...]  # the inputs that it enters
     alike: bool = False
     delays: Tensor | None = None  # (*b, N, N) in ms
     nearest: bool = False  # delays are rounded to whole steps
@@ -125,6 +125,11 @@ class Link:
             return None
         reach = self.reach(dt)
         return Past(self.sent(history[len(history) - reach :]), self.lags(dt), reach)
+
+    @property
+    def sources(self) -> set[int]:
+        """The states that it reads, and `OUTPUT` if it does."""
+        return {source for source in self.source if source is not None}
 
     @property
     def leaves(self) -> tuple[Tensor, ...]:

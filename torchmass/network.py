@@ -1,4 +1,4 @@
-"""Network: nodes of one model, coupled through a connectome."""
+"""Network: nodes of one or several models, coupled through a connectome."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
@@ -7,21 +7,26 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from torchmass.bounds import Bounds
+from torchmass.columns import Columns
 from torchmass.coupling import Coupling
 from torchmass.couplings import COUPLINGS
 from torchmass.datasets import Connectome
 from torchmass.declare import Input, State
 from torchmass.dynamics import Dynamics
+from torchmass.ends import End, sources, targets
+from torchmass.groups import Groups
 from torchmass.links import OUTPUT
 from torchmass.model import NeuralMass
-from torchmass.naming import lookup, refuse
+from torchmass.naming import lookup
+from torchmass.owners import Owner, owner
+from torchmass.partition import Part
 from torchmass.sparse import pattern
 from torchmass.system import System
 from torchmass.values import as_value, check_shape
 
 
 class Network(System):
-    r"""N nodes of one model that reach each other through weights, at once or after delays.
+    r"""N nodes that reach each other through weights, at once or after delays.
 
     `conn` is (N, N) or (B, N, N), `[to, from]`: `conn[i, j]` is the weight to node i from node j. Its diagonal is used
     as given. A sparse matrix of torch or scipy connects the pairs that have an entry and no others, also when weights
@@ -40,40 +45,50 @@ class Network(System):
     Couplings without delays are evaluated at every stage of a step, those with delays read the past at the stage's
     time; before the run the signal has been what it is at its start, unless `x0` gives `history_<source>`, (H, *b, N).
 
-    Raises `ValueError` for weights of a wrong shape, unknown states or ports, and for mixed dtypes or devices.
+    Groups of nodes may have models of their own: `Network({"cortex": (JansenRitStep(3), [0, 2, 5]), "thalamus":
+    (ThalamusStep(3), [1, 3, 4])}, conn)`, or a list of such pairs, whose groups are called as their models. Every index
+    is in one group. States, inputs and noise are then `cortex_E`, (T, *b, n), of the nodes in the order of the indices,
+    parameters `"cortex.mu"`, models `net.models["cortex"]`; the output and inputs without a name, which enter every
+    port, are (T, *b, N). `coupled_var`, `source` and `target` are a name that all groups have, or a dict of one for
+    each group that takes part: others send nothing, have 0 for a signal of their own, and receive nothing. A node
+    computes the equations of every group: 80 regions, half of them Jansen–Rit and half Hopf, take 1.2 times as long in
+    the fused loop as 80 Jansen–Rit nodes, with gradients 1.8 times.
+
+    Raises `ValueError` for weights of a wrong shape, unknown states or ports, indices that are missing or occur twice,
+    and for mixed dtypes or devices.
     """
 
     def __init__(
         self,
-        node: NeuralMass,
+        node: NeuralMass | Mapping[str, Part] | Sequence[Part],
         conn: Any = None,
         *,
         coupling: str | Coupling | Mapping[str, Coupling] = "diffusive",
-        coupled_var: str | None = None,
-        target: str | None = None,
+        coupled_var: End = None,
+        target: End = None,
         noise: Any = None,
         labels: Sequence[str] | None = None,
         **values: Any,
     ) -> None:
         super().__init__()
-        if not isinstance(node, NeuralMass):
-            raise TypeError(f"Network needs a model such as HopfStep(in_size=80), got {type(node).__name__}.")
-        self.node, self.in_size = node, node.in_size
+        nodes = node if isinstance(node, NeuralMass) else Groups(node)
+        self.node, self.in_size = nodes, nodes.in_size
         if isinstance(conn, Connectome):
             labels = conn.labels if labels is None else labels
             values = ({"distance": conn.distances} if values.get("speed") is not None else {}) | values
             conn = conn.weights
-        self.labels = _names(labels, node.in_size)
-        self.coupled_var, self.target = coupled_var or next(iter(node.states)), target
+        self.labels = _names(labels, nodes.in_size)
+        first = None if isinstance(nodes, Groups) else next(iter(nodes.states))  # of groups, the first of each
+        self.coupled_var, self.target = coupled_var or first, target
         if isinstance(coupling, Mapping):
-            parts = {name: _coupling(kind, node, conn, values) for name, kind in coupling.items()}
+            parts = {name: _coupling(kind, nodes, conn, values) for name, kind in coupling.items()}
             self.coupling = nn.ModuleDict(parts)
         else:
-            self.coupling = _coupling(coupling, node, conn, values)
+            self.coupling = _coupling(coupling, nodes, conn, values)
         for part in self.couplings.values():
             self._ends(part)
         if noise is not None:
-            node.attach(noise if isinstance(noise, Mapping) else {self.coupled_var: noise})
+            nodes.attach(noise if isinstance(noise, Mapping) else dict.fromkeys(self._coupled(), noise))
 
     @property
     def couplings(self) -> Mapping[str, Coupling]:
@@ -81,28 +96,40 @@ class Network(System):
         parts = self.coupling.items() if isinstance(self.coupling, nn.ModuleDict) else [("", self.coupling)]
         return {name: part for name, part in parts if isinstance(part, Coupling)}
 
-    def _ends(self, coupling: Coupling) -> tuple[int, int]:
-        """The places of the state, or `OUTPUT`, that a coupling reads, and of the input that it enters."""
-        node, source = self.node, coupling.source or self.coupled_var
-        target = coupling.target or self.target or node.port
-        if target is None:
-            refuse(node.label, "input for a network", target, node.inputs)
-        lookup(node.label, "input", target, node.inputs)
-        place = list(node.inputs).index(target)
-        if source == "output" and source not in node.state_declarations:
-            return OUTPUT, place
-        lookup(node.label, "state", source, node.state_declarations)
-        return list(node.states).index(source), place
+    @property
+    def models(self) -> Mapping[str, NeuralMass]:
+        """The model of each group of nodes; the model of all has no name."""
+        return self.node.by_name if isinstance(self.node, Groups) else {"": self.node}
+
+    def _ends(self, coupling: Coupling) -> tuple[tuple[int | None, ...], tuple[int, ...]]:
+        """What a coupling reads of each group of nodes, and the inputs that it enters."""
+        read, entered = coupling.source or self.coupled_var, coupling.target or self.target
+        return sources(self.models, read), targets(self.models, entered)
+
+    def _coupled(self) -> list[str]:
+        """The states that nodes send when not told otherwise."""
+        places, states = sources(self.models, self.coupled_var), list(self.states)
+        return ["output" if place == OUTPUT else states[place] for place in places if place is not None]
 
     @property
     def states(self) -> Mapping[str, State]:
-        """The states of a node, in order."""
+        """The states of the nodes, in order."""
         return self.node.states
 
     @property
     def inputs(self) -> Mapping[str, Input]:
-        """The declared inputs of a node, in order."""
+        """The declared inputs of the nodes, in order."""
         return self.node.inputs
+
+    @property
+    def ports(self) -> tuple[str, ...]:
+        """The inputs where inputs without a name enter."""
+        return self.node.ports
+
+    @property
+    def columns(self) -> Mapping[str, Columns]:
+        """Which nodes have a state or an input, of those that only some have."""
+        return self.node.columns
 
     @property
     def like(self) -> Tensor:
@@ -115,53 +142,43 @@ class Network(System):
 
     def dynamics(self) -> Dynamics:
         """The equations of the nodes, joined by the couplings."""
-        links = (coupling.link(*self._ends(coupling)) for coupling in self.couplings.values())
+        links = [coupling.link(*self._ends(coupling)) for coupling in self.couplings.values()]
+        if isinstance(self.node, Groups):
+            links = [self.node.limited(link) for link in links]
         return self.node.dynamics().joined(*links)
 
     def free(self, *names: str, **bounds: tuple[float, float] | Bounds) -> Self:
         """Make values of the couplings or of the nodes trainable; returns self.
 
-        A value of one of several couplings is `"<coupling>.<name>"`. A name that more than one of them has is ambiguous
-        and raises: say which, or free it on `net.coupling` or `net.node`.
+        A value of one of several couplings is `"<coupling>.<name>"`, of one of several models `"<group>.<name>"`. A
+        name that more than one of them has is ambiguous and raises: say which, or free it on `net.coupling` or
+        `net.node`.
         """
         for name in names:
-            owner, own = self._owner(name)
-            owner.free(own)
+            holder, own = self._owner(name)
+            holder.free(own)
         for name, limits in bounds.items():
-            owner, own = self._owner(name)
-            owner.free(**{own: limits})
+            holder, own = self._owner(name)
+            holder.free(**{own: limits})
         return self
 
     def fix(self, *names: str) -> Self:
         """Undo `free`; returns self."""
         for name in names:
-            owner, own = self._owner(name)
-            owner.fix(own)
+            holder, own = self._owner(name)
+            holder.fix(own)
         return self
 
     def assign(self, **values: Any) -> Self:
         """Give values of the couplings or of the nodes new values; returns self."""
         for name, value in values.items():
-            owner, own = self._owner(name)
-            owner.assign(**{own: value})
+            holder, own = self._owner(name)
+            holder.assign(**{own: value})
         return self
 
-    def _owner(self, name: str) -> tuple[Coupling | NeuralMass, str]:
-        """What holds a value, and its name there."""
-        part, _, own = name.rpartition(".")
-        holders = self.couplings if part else {**self.couplings, "node": self.node}
-        owners = {held: owner for held, owner in holders.items() if part in ("", held) and own in owner.declarations}
-        if not owners:
-            prefixed = ((f"{held}." if held else "", coupling) for held, coupling in self.couplings.items())
-            names = [f"{prefix}{known}" for prefix, coupling in prefixed for known in coupling.declarations]
-            refuse("Network", "parameter", name, [*names, *self.node.declarations])
-        if len(owners) > 1:
-            kinds = " and ".join("the node" if held == "node" else f"the coupling {held}".strip() for held in owners)
-            raise ValueError(
-                f"{own!r} is a parameter of both {kinds}: name it on net.coupling or net.node, or '<coupling>.{own}'."
-            )
-        ((_, owner),) = owners.items()
-        return owner, own
+    def _owner(self, name: str) -> tuple[Owner, str]:
+        """What has a value, and its name there."""
+        return owner(name, self.couplings, self.models)
 
 
 def _names(labels: Sequence[str] | None, in_size: int) -> tuple[str, ...] | None:
@@ -170,7 +187,7 @@ def _names(labels: Sequence[str] | None, in_size: int) -> tuple[str, ...] | None
     return None if labels is None else tuple(labels)
 
 
-def _coupling(kind: Any, node: NeuralMass, conn: Any, values: dict[str, Any]) -> Coupling:
+def _coupling(kind: Any, node: System, conn: Any, values: dict[str, Any]) -> Coupling:
     if isinstance(kind, Coupling):
         if conn is not None or values:
             raise TypeError("a coupling given as an instance holds its own weights and parameters.")

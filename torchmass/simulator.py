@@ -207,8 +207,8 @@ class Simulator(nn.Module):
     ) -> Plan:
         model, dynamics = self.model, self.model.dynamics()
         states, histories = apart(x0 or {})
-        starts = model.starts() | _given(model, states, isinstance(x0, RunState))
-        histories = checked(dynamics, self.dt, histories, model.in_size, model.like)
+        starts = model.starts() | model.spread(_given(model, states, isinstance(x0, RunState)))
+        histories = model.spread(checked(dynamics, self.dt, histories, model.size_of, model.like))
         seed, first_step, first_simulation = origin(dynamics, starts, x0, seed, first_simulation, self.dt)
         laid_out = lay_out(model, inputs, first_step, steps, self.dt)
         driven = (*(u for u in laid_out if u is not None), *histories.values())
@@ -220,6 +220,7 @@ class Simulator(nn.Module):
             dt=self.dt,
             steps=steps,
             names=dynamics.names,
+            columns=model.columns,
             x0=x,
             histories=tuple(remembered(dynamics, self.dt, x, histories).values()),
             inputs=laid_out,
@@ -244,12 +245,12 @@ class Simulator(nn.Module):
             found.series, plan.times, self._end(plan, found), plan.seed, backend, plan.method, self.model.labels
         )
 
-    @staticmethod
-    def _end(plan: Plan, found: Outcome) -> RunState:
+    def _end(self, plan: Plan, found: Outcome) -> RunState:
         states, step = dict(zip(plan.names, found.ends, strict=True)), plan.first_step + plan.steps
         sources = map(plan.dynamics.source_name, plan.dynamics.sources)
         states |= zip(sources, found.histories, strict=True)
-        return RunState(states, seed=plan.seed, step=step, dt=plan.dt, first_simulation=plan.first_simulation)
+        seed, first = plan.seed, plan.first_simulation
+        return RunState(self.model.own(states), seed=seed, step=step, dt=plan.dt, first_simulation=first)
 
     def extra_repr(self) -> str:
         """Step, method and backend."""
@@ -261,5 +262,5 @@ def _given(model: System, x0: Mapping[str, Any], continues: bool) -> dict[str, T
     given = model.checked_state(x0)
     if not continues:
         for name, value in given.items():
-            check_value(f"x0[{name!r}]", value, model.states[name].as_param(), model.in_size)
+            check_value(f"x0[{name!r}]", value, model.states[name].as_param(), model.size_of(name))
     return given

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
+from torchmass.columns import Columns
 from torchmass.dynamics import Dynamics, batch_shape
 from torchmass.integrators import Values
 from torchmass.kernels.draws import uniforms
@@ -14,6 +15,22 @@ from torchmass.result import RunState
 from torchmass.values import whole
 
 Starts = Mapping[str, Tensor | Distribution]
+
+
+class DrawnStart(Distribution):
+    """A start that some of the nodes draw, the `number`-th of their model, as they would in a network of their own."""
+
+    def __init__(self, start: Distribution, columns: Columns, number: int) -> None:
+        super().__init__(validate_args=False)
+        self.start, self.columns, self.number = start, columns, number
+
+    def icdf(self, value: Tensor) -> Tensor:
+        """The start of every node, (*b, N), for a number in (0, 1) of each."""
+        found = self.columns.spread(self.start.icdf(self.columns.own(value)))
+        return found.expand(*found.shape[:-1], value.shape[-1])
+
+    def __repr__(self) -> str:
+        return repr(self.start)
 
 
 def batch_axes(dynamics: Dynamics, starts: Starts, inputs: Values, batch_size: int | None) -> tuple[int, ...]:
@@ -46,7 +63,8 @@ def _draw(
         raise ValueError(f"the start of {name} is a distribution: give a seed to draw from it.")
     simulations = torch.arange(first, first + torch.Size(shape[:-1]).numel(), device=like.device)
     # in float32 an end of the unit interval is within rounding, and infinite for a normal distribution
-    u, margin = uniforms(seed, simulations, shape[-1], i).reshape(shape), torch.finfo(like.dtype).eps
+    number, margin = start.number if isinstance(start, DrawnStart) else i, torch.finfo(like.dtype).eps
+    u = uniforms(seed, simulations, shape[-1], number).reshape(shape)
     try:
         value = start.icdf(u.to(like.dtype).clamp(margin, 1 - margin))
     except NotImplementedError as error:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
+from torchmass.columns import Columns
 from torchmass.declare import Input, State
 from torchmass.dynamics import Dynamics, batch_shape, step
 from torchmass.history import apart, checked, followed, remembered
@@ -48,6 +49,31 @@ class System(nn.Module):
         return next((name for name, declaration in self.inputs.items() if declaration.port), None)
 
     @property
+    def ports(self) -> tuple[str, ...]:
+        """The inputs where inputs without a name enter."""
+        return () if self.port is None else (self.port,)
+
+    @property
+    def columns(self) -> Mapping[str, Columns]:
+        """Which nodes have a state or an input, of those that only some have."""
+        return {}
+
+    def size_of(self, name: str) -> int:
+        """The number of nodes that have a state, an input or a history."""
+        columns = self.columns
+        return len(columns[name].nodes) if name in columns else self.in_size
+
+    def own(self, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Each of the values, (*b, N), of the nodes that have it, as users see it."""
+        columns = self.columns
+        return {name: columns[name].own(value) if name in columns else value for name, value in values.items()}
+
+    def spread(self, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The opposite of `own`."""
+        columns = self.columns
+        return {name: columns[name].spread(value) if name in columns else value for name, value in values.items()}
+
+    @property
     def label(self) -> str:
         """The name that errors use."""
         return type(self).__name__
@@ -68,7 +94,8 @@ class System(nn.Module):
         starts, dynamics = self.starts(), self.dynamics()
         shape = (*batch_axes(dynamics, starts, (), batch_size), self.in_size)
         x = place(starts, shape, seed, first_simulation, self.like)
-        return dict(zip(starts, x, strict=True)) | ({} if dt is None else remembered(dynamics, dt, x, {}))
+        state = dict(zip(starts, x, strict=True)) | ({} if dt is None else remembered(dynamics, dt, x, {}))
+        return self.own(state)
 
     def rhs(self, state: Mapping[str, Tensor], **inputs: Any) -> dict[str, Tensor]:
         """The time derivative of every declared state, per ms, each `(*b, N)`; couplings included, white noise not.
@@ -78,7 +105,7 @@ class System(nn.Module):
         dynamics = self.dynamics()
         processes = dict.fromkeys(dynamics.names[len(dynamics.States._fields) :], self.like.new_zeros(()))
         x = self._state({**processes, **state})
-        return dict(zip(dynamics.States._fields, dynamics.slopes(x, self._inputs(inputs)), strict=True))
+        return self.own(dict(zip(dynamics.States._fields, dynamics.slopes(x, self._inputs(inputs)), strict=True)))
 
     def forward(
         self,
@@ -104,7 +131,7 @@ class System(nn.Module):
         histories = self._histories(dynamics, dt, given)
         pasts = dynamics.remembered(dynamics.pasts(tuple(histories.values()), dt), x)
         later = step(dynamics, scheme, x, u, dt, z, pasts)
-        return dict(zip(self.states, later, strict=True)) | followed(dynamics, histories, x)
+        return self.own(dict(zip(self.states, later, strict=True)) | followed(dynamics, histories, x))
 
     def _histories(self, dynamics: Dynamics, dt: float, given: Mapping[str, Any]) -> dict[str, Tensor]:
         for name in map(dynamics.source_name, dynamics.sources):
@@ -113,7 +140,7 @@ class System(nn.Module):
                     f"{self.label} has delays: the state given needs {name}, the past of its signals; take it from "
                     f"initial_state(dt={dt:g}), or run in a Simulator."
                 )
-        return checked(dynamics, dt, given, self.in_size, self.like)
+        return self.spread(checked(dynamics, dt, given, self.size_of, self.like))
 
     def _normals(self, dynamics: Dynamics, x: tuple[Tensor, ...], seed: int | None, at: int) -> list[Tensor]:
         if seed is None:
@@ -121,21 +148,19 @@ class System(nn.Module):
         batch = batch_shape(dynamics, *x)
         simulations = torch.arange(torch.Size(batch).numel(), device=x[0].device)
         return [
-            normals(seed, at, 1, simulations, self.in_size, drive.source)[0]
-            .reshape(*batch, self.in_size)
-            .to(x[0].dtype)
+            normals(seed, at, 1, simulations, self.in_size, drive.draws)[0].reshape(*batch, self.in_size).to(x[0].dtype)
             for drive in dynamics.drives
         ]
 
     def _state(self, state: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
-        checked = self.checked_state(state)
+        checked = self.spread(self.checked_state(state))
         for name in self.states:
             if name not in checked:
                 refuse("the state given", "value for", name, checked)
         return tuple(checked[name] for name in self.states)
 
     def checked_state(self, state: Mapping[str, Any]) -> dict[str, Tensor]:
-        """Values of some states as tensors that broadcast to (*b, N); raises for unknown names and wrong values."""
+        """Values of some states, (*b, N) or (*b, n), as tensors; raises for unknown names and wrong values."""
         for name in state:
             lookup(self.label, "state", name, self.states)
         return {name: self._checked(name, value) for name, value in state.items()}
@@ -143,11 +168,11 @@ class System(nn.Module):
     def _inputs(self, inputs: Mapping[str, Any]) -> list[Tensor]:
         for name in inputs:
             lookup(self.label, "input", name, self.inputs)
-        return [self._checked(name, inputs.get(name, 0.0)) for name in self.inputs]
+        return list(self.spread({name: self._checked(name, inputs.get(name, 0.0)) for name in self.inputs}).values())
 
     def _checked(self, name: str, value: Any) -> Tensor:
         tensor = as_value(name, value, self.like)
-        check_shape(name, tensor, "node", self.in_size)
+        check_shape(name, tensor, "node", self.size_of(name))
         return tensor
 
     @property

@@ -169,7 +169,7 @@ def head_of(code: StepCode, dtype: str) -> str:
         wanted=len(code.wanted),
         tape=len(code.taped),
         tile=code.tile,
-        sources=", ".join(f"{source}u" for source in step.drives) or "0u",
+        sources=", ".join(f"{stream}u" for stream in step.drives) or "0u",
         held=len(code.held),
         fixed="".join(f"        {'M' if masks[node] else 'V'} c{node};\n" for node in code.held),
         load="".join(

@@ -18,8 +18,8 @@ class LinkKind(NamedTuple):
     send: Any
     receive: Any
     Params: Any
-    source: int
-    target: int
+    source: tuple[int | None, ...]
+    target: tuple[int, ...]
     form: str
     hold: bool
 
@@ -85,13 +85,13 @@ class TracedLink:
     stages: int = 0
 
     @property
-    def source(self) -> int:
-        """What it reads."""
+    def source(self) -> tuple[int | None, ...]:
+        """What it reads, of each group of nodes."""
         return self.kind.source
 
     @property
-    def target(self) -> int:
-        """The input it enters."""
+    def target(self) -> tuple[int, ...]:
+        """The inputs it enters."""
         return self.kind.target
 
     @property

@@ -20,7 +20,7 @@ class NonFiniteError(FloatingPointError):
 
 def refuse_nonfinite(plan: Plan, series: dict[str, Tensor], x: Values) -> None:
     """Raise a `NonFiniteError` if a series or the final state is not finite, naming the first step where one is."""
-    for name, value in zip(plan.names, x, strict=True):
+    for name, value in plan.snapshot(x).items():
         if is_nonfinite(value):
             raise NonFiniteError(f"{name} is not finite {_where(plan)}.")
     for name, value in series.items():
@@ -55,7 +55,7 @@ def _first_nonfinite(plan: Plan) -> tuple[int, str, tuple[int, ...]] | None:
         for i, (u, z) in enumerate(zip(plan.input_rows(), plan.noise_rows(), strict=True)):
             pasts = plan.dynamics.remembered(pasts, x)
             x = step(plan.dynamics, scheme, x, u, plan.dt, z, pasts)
-            for name, value in zip(plan.names, x, strict=True):
+            for name, value in plan.snapshot(x).items():
                 wrong = ~value.isfinite()
                 if bool(wrong.any()):
                     return i, name, tuple(wrong.nonzero()[0].tolist())

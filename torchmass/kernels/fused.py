@@ -13,7 +13,7 @@ from torchmass.kernels.call import Call
 from torchmass.kernels.forward_gradient import forward_gradient
 from torchmass.kernels.kernel import DTYPES, KERNELS, kernel_name, tile
 from torchmass.kernels.linked import form_of, link_leaves, refuse_network
-from torchmass.kernels.plan import Monitor, Outcome, OutputMonitor, Plan, Snapshot, StateMonitor
+from torchmass.kernels.plan import Monitor, Outcome, OutputMonitor, Plan, StateMonitor
 from torchmass.kernels.step_graph import ABSENT, HELD, TIMED, StepKind
 from torchmass.kernels.trace import TraceError
 from torchmass.kernels.transforms import is_transformed, needs_gradient
@@ -127,9 +127,10 @@ def _seen(plan: Plan, monitor: Monitor, series: dict[int, Tensor]) -> Tensor:
     if isinstance(monitor, OutputMonitor):
         return series[len(plan.names)]
     if isinstance(monitor, StateMonitor):
-        return series[plan.names.index(monitor.name)]
+        rows = series[plan.names.index(monitor.name)]
+        return plan.columns[monitor.name].own(rows) if monitor.name in plan.columns else rows
     states = [series[k] for k in range(len(plan.names))]
-    see = lambda *row: plan.seen(monitor, Snapshot(zip(plan.names, row, strict=True)))
+    see = lambda *row: plan.seen(monitor, plan.snapshot(row))
     try:
         return torch.vmap(see)(*states)  # all rows at once: 10,000 rows one by one take 0.1 s
     except (RuntimeError, ValueError):  # it looks at values, draws numbers or returns what is no tensor

@@ -45,6 +45,8 @@ class Graph:
         operation = OPERATIONS[name]
         if name == "where" and self.instructions[args[0]].name == "const":
             return args[1] if self.instructions[args[0]].value else args[2]
+        if name == "where" and args[1] == args[2]:
+            return args[1]
         if len(values) == len(args) and operation.fold is not None:
             return self.constant(float(operation.fold(*values)))
         same = self._identity(name, args)

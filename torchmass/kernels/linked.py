@@ -67,7 +67,8 @@ def link_leaves(plan: Plan, step: StepGraph) -> tuple[Values, Values]:
         pairs += [link.weights] if kind.has_weights else []
         if kind.is_delayed:
             moving = [channel for k, channel, _ in step.sends if k == place]
-            pairs += [_lags(link, plan.dt), _before(link, plan.dt, histories[link.source], moving)]
+            before = _before(link, plan.dt, plan.dynamics.before(link, histories), moving)
+            pairs += [_lags(link, plan.dt), before]
     return tuple(own), tuple(pairs)
 
 
@@ -88,7 +89,7 @@ def _lags(link: Link, dt: float) -> Tensor:
 
 def _steady(dynamics: Dynamics, link: Link, x0: Values, channel: int) -> Tensor:
     """What a channel delivers that does not depend on the signal, (*b, N)."""
-    sent = link.sent(dynamics.signal(link.source, x0).detach())[..., channel, :]
+    sent = link.sent(dynamics.read(link, x0).detach())[..., channel, :]
     if link.alike:
         return link.weights.squeeze(-1) * (sent.sum(-1, keepdim=True) - sent)
     return (link.weights @ sent.unsqueeze(-1)).squeeze(-1)

@@ -2,16 +2,18 @@
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import repeat
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from torchmass.columns import Columns
 from torchmass.dynamics import Dynamics, Pasts
 from torchmass.integrators import Values
 from torchmass.kernels.draws import normals
+from torchmass.links import OUTPUT
 from torchmass.values import whole
 
 CHUNK = 256  # steps whose noise is drawn at once
@@ -59,7 +61,7 @@ class OutputMonitor:
     dynamics: Dynamics
 
     def __call__(self, snapshot: Snapshot) -> Tensor:
-        return self.dynamics.output(self.dynamics.S(*snapshot.values()), self.dynamics.p)
+        return self.dynamics.signal(OUTPUT, tuple(snapshot.values()))
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,7 @@ class Plan:
     x0: Values  # each (*b, N)
     inputs: tuple[Tensor | None, ...]  # each (T or 1, *b, N or 1); None where nothing is given, which is 0
     monitors: Mapping[str, Monitor]
+    columns: Mapping[str, Columns] = field(default_factory=dict)  # the nodes that have a state, where only some do
     histories: Values = ()  # of each source of the dynamics: the signal before the run, (H, *b, N)
     transient: int = 0
     every: int = 1
@@ -100,10 +103,16 @@ class Plan:
         first, last = self.first_step + self.transient + 1, self.first_step + self.steps + 1
         return torch.arange(first, last, self.every, dtype=torch.float64, device=self.x0[0].device) * self.dt
 
+    def snapshot(self, x: Values) -> Snapshot:
+        """The states `x`, (*b, N), each of the nodes that have it."""
+        states = zip(self.names, x, strict=True)
+        return Snapshot((name, self.columns[name].own(v) if name in self.columns else v) for name, v in states)
+
     def record(self, x: Values) -> dict[str, Tensor]:
         """What the monitors see in state `x`."""
-        snapshot = Snapshot(zip(self.names, x, strict=True))
-        return {name: self.seen(monitor, snapshot) for name, monitor in self.monitors.items()}
+        own, whole = self.snapshot(x), Snapshot(zip(self.names, x, strict=True))
+        shown = {name: whole if isinstance(m, OutputMonitor) else own for name, m in self.monitors.items()}
+        return {name: self.seen(monitor, shown[name]) for name, monitor in self.monitors.items()}
 
     @staticmethod
     def seen(monitor: Monitor, snapshot: Snapshot) -> Tensor:
@@ -137,18 +146,18 @@ class Plan:
 
     def noise_rows(self, begin: int = 0, end: int | None = None) -> Iterator[Values]:
         """A standard normal for each drive, (*b, N), at each step; drawn in chunks, never stored."""
-        end = self.steps if end is None else end
+        end, drives = self.steps if end is None else end, self.dynamics.drives
         for start in range(begin, end, CHUNK):
             count = min(CHUNK, end - start)
-            chunks = [self._noise(drive.source, start, count) for drive in self.dynamics.drives]
-            yield from zip(*chunks, strict=True) if chunks else [()] * count
+            drawn = {stream: self._noise(stream, start, count) for stream in {drive.draws for drive in drives}}
+            yield from zip(*(drawn[drive.draws] for drive in drives), strict=True) if drives else [()] * count
 
-    def _noise(self, source: int, start: int, count: int) -> Tensor:
+    def _noise(self, stream: int, start: int, count: int) -> Tensor:
         if self.seed is None:
             raise ValueError("a plan with noise needs a seed.")
         x, first = self.x0[0], self.first_simulation
         simulations = torch.arange(first, first + x.shape[:-1].numel(), device=x.device)
-        drawn = normals(self.seed, self.first_step + start, count, simulations, x.shape[-1], source)
+        drawn = normals(self.seed, self.first_step + start, count, simulations, x.shape[-1], stream)
         return drawn.reshape(count, *x.shape).to(x.dtype)
 
 

@@ -100,14 +100,14 @@ class StepCode:
         states = [f"{kind}_{name}" for kind in "xg" for name in step.states]
         sent = [*(f"t_{k}" for k in range(len(step.arrivals))), *(f"f_{k}" for k in range(len(step.sends)))]
         arriving = [arrival.label for arrival in step.arrivals]
-        return [*states, *step.inputs, *(f"z_{source}" for source in step.drives), "h", *arriving, *sent]
+        return [*states, *step.inputs, *(f"z_{stream}" for stream in step.drives), "h", *arriving, *sent]
 
     def _place(self) -> None:
         """Where each value is found in the generated code."""
         step, label = self.step, self.graph.input
         self.x = {label(f"x_{name}"): f"x[{k}]" for k, name in enumerate(step.states)}
         self.given = self.x | {label(name): f"u[{k}]" for k, name in enumerate(step.inputs)}
-        self.given |= {label(f"z_{source}"): f"z[{k}]" for k, source in enumerate(step.drives)}
+        self.given |= {label(f"z_{stream}"): f"z[{k}]" for k, stream in enumerate(step.drives)}
         self.arriving = {label(arrival.label): f"a[{k}]" for k, arrival in enumerate(step.arrivals)}
         self.given |= self.arriving
         self.back = {label(f"g_{name}"): f"g[{k}]" for k, name in enumerate(step.states)}

@@ -24,7 +24,7 @@ class StepGraph:
     states: tuple[str, ...]
     constants: tuple[str, ...]  # p_<parameter>, s_<source>, t_<source>, u_<input>: do not change in time
     inputs: tuple[str, ...]  # u_<input> that change from step to step
-    drives: tuple[int, ...]  # sources of the noise z_<source>
+    drives: tuple[int, ...]  # streams of the noise z_<stream>
     after: tuple[Node, ...]
     outputs: tuple[Node, ...]  # of the states and parameters, wherever they are read
     titles: Mapping[str, str]  # what users call each leaf
@@ -118,8 +118,7 @@ def trace_step(kind: StepKind) -> StepGraph:
     x = tuple(scalar(f"x_{name}") for name in dynamics.names)
     zero = Scalar(graph, graph.constant(0.0))
     u: list[Any] = [zero if how == ABSENT else scalar(name) for name, how in ports.items()]
-    sources = [drive.source for drive in dynamics.drives]
-    z = [scalar(f"z_{source}") for source in sources]
+    z = [scalar(f"z_{drive.draws}") for drive in dynamics.drives]
     try:
         after: Any = step(dynamics, INTEGRATORS[kind.method], x, u, scalar("dt"), z)
         output: Any = dynamics.output(dynamics.S(*x), dynamics.p)
@@ -135,7 +134,7 @@ def trace_step(kind: StepKind) -> StepGraph:
         dynamics.names,
         (*own, *known, *held),
         timed,
-        tuple(sources),
+        tuple(dict.fromkeys(drive.draws for drive in dynamics.drives)),
         tuple(value.node for value in after),
         (output.node,),
         titles,
@@ -149,7 +148,7 @@ def trace_step(kind: StepKind) -> StepGraph:
 def _dynamics_on(graph: Graph, kind: StepKind, links: Sequence[Any]) -> Dynamics:
     """The dynamics with a scalar of the graph for each tensor that it depends on."""
     scalar = partial(read, graph)
-    drives: list[Drive] = [drive(*arguments) for drive, *arguments in kind.drives]
+    drives: list[Drive] = [drive(*arguments, stream=stream) for drive, stream, *arguments in kind.drives]
     return Dynamics(
         derivative=kind.derivative,
         output=kind.output,

@@ -28,9 +28,8 @@ class TraceError(ValueError):
 def _is_ours(file: str) -> bool:
     """Whether a file is of torch, of the tracer or of what calls it, and not of a model."""
     path, kernels = Path(file), Path(__file__).parent
-    helpers = {
-        kernels.parent / name for name in ("dynamics.py", "drives.py", "links.py", "integrators.py", "exprel.py")
-    }
+    ours = ("dynamics", "drives", "links", "integrators", "exprel", "columns", "mixture")
+    helpers = {kernels.parent / f"{name}.py" for name in ours}
     return kernels in path.parents or path in helpers or Path(torch.__file__).parent in path.parents
 
 
