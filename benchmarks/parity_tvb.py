@@ -37,6 +37,7 @@ CASES: tuple[Case, ...] = (
     ("JansenRit", {}, "Linear", {"a": 1e-3}, HEUN, 0.5),
     ("ReducedWongWang", {"w": 0.9}, "Linear", {"a": 0.1}, HEUN, 1.0),
     ("ReducedWongWangExcInh", {"lamda": 0.2}, "Linear", {"a": 0.1}, HEUN, 0.5),
+    ("DecoBalancedExcInh", {"M_i": 1.5}, "Linear", {"a": 0.1}, HEUN, 0.5),
     ("MontbrioPazoRoxin", {"cv": 0.3}, "Linear", {"a": 0.4}, HEUN, 0.02),
     ("CoombesByrne2D", {}, "Linear", {"a": 0.3}, HEUN, 0.02),
     ("CoombesByrne", {}, "Linear", {"a": 0.5}, HEUN, 0.001),

@@ -41,6 +41,7 @@ CASES = {  # class and values of the model, class and values of the coupling, cl
     "jansen_rit_kuramoto": ("JansenRit", {}, "Kuramoto", {"a": [0.1]}, "HeunDeterministic", 0.5),
     "rww": ("ReducedWongWang", {"w": [0.9]}, "Linear", {"a": [0.1]}, "HeunDeterministic", 1.0),
     "wong_wang": ("ReducedWongWangExcInh", {"lamda": [0.2]}, "Linear", {"a": [0.1]}, "HeunDeterministic", 0.5),
+    "balanced": ("DecoBalancedExcInh", {"M_i": [1.0, 1.5, 1.2]}, "Linear", {"a": [0.1]}, "HeunDeterministic", 0.5),
     "montbrio": ("MontbrioPazoRoxin", {"cv": [0.3], "I": [0.5]}, "Linear", {"a": [0.4]}, "HeunDeterministic", 0.02),
     "montbrio_tanh": (
         *("MontbrioPazoRoxin", {"cr": [0.0], "cv": [0.5]}, "HyperbolicTangent", {"b": [0.7]}),

@@ -27,6 +27,7 @@ from torchmass.tvb.parameters import (
     LARTER_BREAKSPEAR,
     WONG_WANG,
     Values,
+    balanced_wong_wang,
     jansen_rit,
     montbrio_pazo_roxin,
     named,
@@ -74,6 +75,7 @@ MODELS: Mapping[str, Match] = MappingProxyType(
         ),
         "ReducedWongWang": Match(ReducedWongWangStep, {"S": 1}, {"S": "coupling"}, reduced_wong_wang),
         "ReducedWongWangExcInh": Match(WongWangExcInhStep, {"S_e": 1, "S_i": 1}, {"S_e": "coupling"}, named(WONG_WANG)),
+        "DecoBalancedExcInh": Match(WongWangExcInhStep, {"S_e": 1, "S_i": 1}, {"S_e": "coupling"}, balanced_wong_wang),
         "MontbrioPazoRoxin": Match(
             MontbrioPazoRoxinStep,
             {"r": HZ, "v": 1},

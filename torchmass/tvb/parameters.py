@@ -43,6 +43,12 @@ def montbrio_pazo_roxin(m: Reader) -> Values:
     return named("tau J", delta="Delta")(m) | {"eta": m.eta + m.I}
 
 
+def balanced_wong_wang(m: Reader) -> Values:
+    """Theirs has a gain of each region, on slope and threshold."""
+    rates = {name: m.M_i * getattr(m, name) for name in ("a_e", "b_e", "a_i", "b_i")}
+    return named(WONG_WANG)(m) | rates
+
+
 def wilson_cowan(m: Reader) -> Values:
     """Theirs scales what arrives by α before the sigmoid and has amplitudes and refractory fractions of its own."""
     must((m.shift_sigmoid != 0).all(), "WilsonCowan.shift_sigmoid is True")

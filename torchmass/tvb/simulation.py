@@ -22,13 +22,13 @@ def from_tvb(simulator: Any) -> Simulator:
     known by the name of their class, as they are in version 2.10. Values take torch's default dtype.
 
     Models: Generic2dOscillator, Kuramoto, SupHopf, Linear, WilsonCowan, JansenRit, ReducedWongWang,
-    ReducedWongWangExcInh, MontbrioPazoRoxin, CoombesByrne, CoombesByrne2D, LarterBreakspear, Epileptor and
-    ZerlautAdaptationFirstOrder, whose states and parameters get our names and units (rates in Hz); parameters that do
-    not act there are left out. Couplings: Linear, Scaling, Difference, HyperbolicTangent, Sigmoidal, SigmoidalJansenRit
-    and Kuramoto, of each coupled state, evaluated once a step (`hold=True`). Euler, Heun and Runge–Kutta 4; additive
-    noise, \(\sigma = \sqrt{2\,\mathrm{nsig}}\), or an `OUProcess` with `ntau`. Tract lengths and the connectivity's
-    speed (`conduction_speed` of the simulator does nothing there), as delays in whole steps; what was sent before now;
-    region labels; parameters of each region.
+    ReducedWongWangExcInh, DecoBalancedExcInh, MontbrioPazoRoxin, CoombesByrne, CoombesByrne2D, LarterBreakspear,
+    Epileptor and ZerlautAdaptationFirstOrder, whose states and parameters get our names and units (rates in Hz);
+    parameters that do not act there are left out. Couplings: Linear, Scaling, Difference, HyperbolicTangent, Sigmoidal,
+    SigmoidalJansenRit and Kuramoto, of each coupled state, evaluated once a step (`hold=True`). Euler, Heun and
+    Runge–Kutta 4; additive noise, \(\sigma = \sqrt{2\,\mathrm{nsig}}\), or an `OUProcess` with `ntau`. Tract lengths
+    and the connectivity's speed (`conduction_speed` of the simulator does nothing there), as delays in whole steps;
+    what was sent before now; region labels; parameters of each region.
 
     One thing differs: where a state passes a bound within a step, The Virtual Brain also clamps the stages of the
     scheme, ours the end of the step.
