@@ -4,7 +4,7 @@ BIN := .venv/bin
 # one thread a worker: two workers on two cores, and no oversubscription inside torch
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 
-.PHONY: demo test test-all lint notebooks bench clean
+.PHONY: demo test test-all lint notebooks bench parity clean
 
 demo: .venv/.demo
 	$(BIN)/python examples/fit_resting_state.py
@@ -27,6 +27,10 @@ notebooks: .venv/.test
 bench: .venv/.bench
 	$(BIN)/python benchmarks/time_loop.py
 
+# torchmass against The Virtual Brain, brainmass and tvboptim, as tables
+parity: .venv/.parity
+	$(BIN)/python benchmarks/parity.py
+
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
 
@@ -40,6 +44,10 @@ bench: .venv/.bench
 
 .venv/.bench: .venv/bin/python setup.cfg constraints.txt
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[bench]'
+	touch $@
+
+.venv/.parity: .venv/bin/python setup.cfg constraints.txt
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[parity]'
 	touch $@
 
 clean:

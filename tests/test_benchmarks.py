@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -224,6 +225,24 @@ def test_a_batch_of_networks_agrees_with_jax(tmp_path):
     agreed = {row["engine"]: row["agrees"] for _, row in rows(written)}
     assert agreed["JAX vmap + scan"]
     assert agreed["matrix product"] is None
+
+
+def test_trajectories_of_others_are_met_and_what_is_missing_is_named(tmp_path):
+    printed, written = run_quickly("parity", tmp_path / "parity.json")
+    for name, module in {
+        "The Virtual Brain": "tvb.simulator",
+        "brainmass": "brainmass",
+        "tvboptim": "tvboptim",
+    }.items():
+        found = written["rows"][name]
+        assert f"## {name}" in printed
+        if importlib.util.find_spec(module.partition(".")[0]) is None and "TORCHMASS_RIVALS" not in os.environ:
+            assert "pip install 'torchmass[parity]', or name the folder" in found["status"]
+            assert found["status"] in printed
+            continue
+        assert found["rows"]
+        for row in found["rows"]:
+            assert row["difference"] < 1e-10 or row["remark"].startswith("differs"), row
 
 
 @pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++")

@@ -67,5 +67,6 @@ from torchmass.noise import WhiteNoise as WhiteNoise
 from torchmass.result import Result as Result
 from torchmass.result import RunState as RunState
 from torchmass.simulator import Simulator as Simulator
+from torchmass.tvb import from_tvb as from_tvb
 
 __version__ = "0.1.0"

@@ -23,7 +23,7 @@ from torchmass.progress import in_stretches
 from torchmass.result import Result, RunState
 from torchmass.start import batch_axes, origin, place
 from torchmass.system import System
-from torchmass.values import check_value, whole
+from torchmass.values import as_value, check_value, whole
 
 BACKENDS: Mapping[str, Callable[[Plan], Outcome]] = {
     "eager": eager.run,
@@ -38,6 +38,7 @@ class Simulator(nn.Module):
     `method` is one of `euler`, `heun`, `midpoint`, `rk4`, `exp_euler`, or an adaptive torchdiffeq solver such as
     `dopri5` for models without noise, whose accuracy is `rtol` and `atol` and whose gradient is the continuous
     adjoint with `adjoint=True`; then `dt` is only the grid on which inputs are held and rows recorded.
+    `history` is what coupled nodes sent before a run that does not say, `{"history_x": …}` as in its `x0`.
     `backend` is `auto` (`fused` wherever it applies, else `eager`; `explain` says which and why), `eager`, `compile`
     (each step through `torch.compile`) or `fused` (the whole loop in one generated kernel; on the CPU so far, with
     first derivatives; of networks without `checkpoint`, `gradient="forward"` and torch.func). Raises `ValueError` for
@@ -54,6 +55,7 @@ class Simulator(nn.Module):
         adjoint: bool = False,
         rtol: float | None = None,
         atol: float | None = None,
+        history: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
         if not isinstance(model, System):
@@ -71,6 +73,11 @@ class Simulator(nn.Module):
             raise ValueError(f"backend={backend!r} is for fixed steps; {method!r} runs in torchdiffeq.")
         self.model, self.dt, self.method, self.backend = model, float(dt), method, backend
         self.adjoint, self.rtol, self.atol = adjoint, rtol, atol
+        starts, pasts = apart(history or {})
+        if starts:
+            refuse("history=", "source", next(iter(starts)), (f"history_{state}" for state in model.states))
+        for name, rows in pasts.items():
+            self.register_buffer(name, as_value(name, rows, model.like), persistent=False)  # follows .to(...)
 
     def forward(self, duration: float, **options: Any) -> Result:
         """The same as `run`, so that `torch.func.functional_call` reaches it."""
@@ -206,7 +213,7 @@ class Simulator(nn.Module):
         **recorded: Any,
     ) -> Plan:
         model, dynamics = self.model, self.model.dynamics()
-        states, histories = apart(x0 or {})
+        states, histories = apart({**self._buffers, **(x0 or {})})
         starts = model.starts() | model.spread(_given(model, states, isinstance(x0, RunState)))
         histories = model.spread(checked(dynamics, self.dt, histories, model.size_of, model.like))
         seed, first_step, first_simulation = origin(dynamics, starts, x0, seed, first_simulation, self.dt)
