@@ -12,6 +12,7 @@ import numpy as np
 from engine import Arrays, Engine, LeftOutError, Task, TaskT, Work
 
 TOLERANCE = 1e-3  # of the largest relative difference over the checked steps
+ONCE_MORE = 5.0  # seconds: a call that takes less at first is made once before it is timed
 SHORT, FILLED = 5e-3, 2e-2  # calls that take less than the one are timed in batches that take the other, in seconds
 
 
@@ -108,7 +109,8 @@ def _repeat(running: list[tuple[Row, Work]], effort: Effort) -> None:
     for _ in range(effort.repetitions):
         for row, work in running:
             if _wants_more([time * row.batch for time in row.times], effort):
-                row.times.append(_timed(work.call, row.batch))
+                short = row.warm_up is not None and row.warm_up < ONCE_MORE
+                row.times.append(_timed(work.call, row.batch, short))
 
 
 def _wants_more(times: list[float], effort: Effort) -> bool:
@@ -117,16 +119,17 @@ def _wants_more(times: list[float], effort: Effort) -> bool:
     return len(times) < effort.least and max(times) < effort.budget
 
 
-def _timed(call: Callable[[], Any], batch: int = 1) -> float:
+def _timed(call: Callable[[], Any], batch: int = 1, short: bool = False) -> float:
     """Seconds that one of `batch` calls in a row takes.
 
     Garbage is collected before, and what is left is kept from the collector, which would else walk through it now and
-    then while the call runs. A collection empties the processor's caches: a call before a batch fills them.
+    then while the call runs. A collection empties the processor's caches, and the engine before has left threads that
+    wait for more: a call before a short one, or before a batch, is not counted.
     """
     gc.unfreeze()
     gc.collect()
     gc.freeze()
-    if batch > 1:
+    if batch > 1 or short:
         call()
     start = perf_counter()
     for _ in range(batch):

@@ -20,6 +20,7 @@ LAYERS = [  # each may import only from layers above it
         "kernels.philox",
         "kernels.native",
         "kernels.operations",
+        "kernels.pool",
         "kernels.team",
         "kernels.transforms",
         "kernels.build",

@@ -58,6 +58,8 @@ class Network(System):
     and for mixed dtypes or devices.
     """
 
+    node: Any  # the model of all nodes, or `Groups` of several
+
     def __init__(
         self,
         node: NeuralMass | Mapping[str, Part] | Sequence[Part],

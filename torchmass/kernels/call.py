@@ -12,6 +12,7 @@ from torchmass.kernels.coupled import Gradients, Pairs, point_tails, tails
 from torchmass.kernels.finite import lost_gradient, nonfinite_gradient
 from torchmass.kernels.kernel import KERNELS, PADDING, Kernel
 from torchmass.kernels.native import Native, laid_out
+from torchmass.kernels.pool import empty
 from torchmass.kernels.team import team
 from torchmass.values import is_nonfinite
 
@@ -89,14 +90,14 @@ def forward(call: Call, starts: Sequence[Tensor], leaves: Sequence[Tensor]) -> l
 def prepared(call: Call, starts: Sequence[Tensor], leaves: Sequence[Tensor]) -> tuple[Callable[[], None], list[Tensor]]:
     """The call of the generated code alone, any number of times, and the tensors that it writes."""
     kernel, dtype = KERNELS[call.kernel], starts[0].dtype
-    rows = [torch.empty(call.rows, *call.shape, dtype=dtype) for _ in call.kept]
+    rows = [empty((call.rows, *call.shape), dtype) for _ in call.kept]
     end = [torch.empty(call.shape, dtype=dtype) for _ in starts]
     native, placed = _native(call, kernel, leaves, None), dict(zip(call.kept, rows, strict=True))
     library, size, last = kernel.library(dtype), call.path_size(len(starts)), tails(call, dtype)
     if kernel.step.links:
         point_tails(native, call, last, "tail")
         size = prod(call.shape[:-1]) * native.size(library) if call.adjoint else 0
-    path, broken = torch.empty(size, dtype=dtype), torch.zeros(1, dtype=torch.int32)
+    path, broken = empty((size,), dtype), torch.zeros(1, dtype=torch.int32)
     out = [placed.get(k) for k in range(len(starts) + len(kernel.step.outputs))]
     native.point(x0=[start.contiguous() for start in starts], out=out, end=end, broken=broken)
     if call.adjoint:
@@ -114,7 +115,7 @@ def adjoint(call: Call, leaves: Sequence[Tensor], path: Tensor, given: Sequence[
         sum(i < len(labels) for i in call.wanted) for labels in (kernel.step.constants, kernel.step.leaves)
     )
     sums = torch.empty(constants, *call.shape, dtype=torch.float64)
-    each = [torch.empty(call.steps, *call.shape, dtype=dtype) for _ in call.wanted[constants:own]]
+    each = [empty((call.steps, *call.shape), dtype) for _ in call.wanted[constants:own]]
     starts = [torch.empty(call.shape, dtype=dtype) for _ in range(states)]
     native = _native(call, kernel, leaves, call.wanted)
     code = kernel.code(call.wanted)

@@ -17,14 +17,14 @@ constexpr int sets(int link) { return tm::delayed(Step::link[link].form) ? 1 + S
 
 // What the way back needs beside the record. What comes back from an arrival is written in turns of two steps, as in Desk.
 struct BackDesk : Arena {
-    static constexpr int64_t room = 2048;
+    const int64_t room;
     T *g, *ga[2], *later, *later_back, *sent_back, *part, *kept, *carried[Step::links];
     T *own_sum[Step::links];  // gradients of the weights of nodes with themselves
     T *past[Step::links][2], *rows[Step::links][2], *table[Step::links][2], *correlated[Step::links][2];
     T *back_rows[Step::arrivals + 1], *sent_rows[Step::arrivals + 1], *turned[2];  // of a tile; and as [node][step]
     double *sum;
 
-    TM_ONCE BackDesk(const Run &r, T *base) : Arena{base} {
+    TM_ONCE BackDesk(const Run &r, T *base) : Arena{base}, room(room_beside_past(r)) {
         const int64_t width = row_width(r.nodes);
         g = take(Step::states * width), part = take(Step::sums * width), kept = take(Step::kept_back * width);
         for (T *&turn : ga) turn = take(Step::arrivals * width);
