@@ -56,6 +56,7 @@ def test_what_a_network_keeps_is_told_to_within_a_fifth():
     net = tm.Network(tm.HopfStep(16), torch.rand(16, 16), delays=1 + 4 * torch.rand(16, 16)).free("weights")
     sim = tm.Simulator(net, dt=0.1)
     told = sim.explain(200.0).fused.path
+    assert "for which every step is kept" in str(sim.explain(200.0))
     x = sim.run(200.0)["x"]
     kept = sum(saved.numel() * saved.element_size() for saved in x.grad_fn.saved_tensors[-1:])
     assert kept == pytest.approx(told, rel=0.2)

@@ -12,7 +12,8 @@ End = str | Mapping[str, str] | None  # a name that every group has, or one for 
 
 def sources(models: Models, given: End) -> tuple[int | None, ...]:
     """The place of the state, or `OUTPUT`, that each group sends, by default its first state; None for one left out."""
-    taking_part, first, found = _by_group(models, given), 0, list[int | None]()
+    found: list[int | None] = []
+    taking_part, first = _by_group(models, given), 0
     for group, model in models.items():
         found.append(_source(model, taking_part[group], first) if group in taking_part else None)
         first += len(model.state_declarations)
@@ -21,7 +22,8 @@ def sources(models: Models, given: End) -> tuple[int | None, ...]:
 
 def targets(models: Models, given: End) -> tuple[int, ...]:
     """The places of the inputs, by default the ports, of the groups that receive."""
-    taking_part, first, found = _by_group(models, given), 0, list[int]()
+    found: list[int] = []
+    taking_part, first = _by_group(models, given), 0
     for group, model in models.items():
         if group in taking_part:
             found.append(first + _target(model, taking_part[group]))

@@ -81,7 +81,8 @@ class Groups(System):
     @property
     def members(self) -> list[Group]:
         """The groups."""
-        nodes, found = self.order.split([model.in_size for model in self.by_name.values()]), list[Group]()
+        found: list[Group] = []
+        nodes = self.order.split([model.in_size for model in self.by_name.values()])
         for k, ((name, model), own) in enumerate(zip(self.by_name.items(), nodes, strict=True)):
             places = torch.where(self.group == k, self.places, 0)
             found.append(Group(name, model, Columns(own, places), Columns(own, places, 0.0)))
@@ -130,7 +131,8 @@ class Groups(System):
 
     def starts(self) -> dict[str, Tensor | Distribution]:
         """The start of every state, as its model has it."""
-        states, processes = dict[str, Tensor | Distribution](), dict[str, Tensor | Distribution]()
+        states: dict[str, Tensor | Distribution] = {}
+        processes: dict[str, Tensor | Distribution] = {}
         for group in self.members:
             for number, (name, start) in enumerate(group.model.starts().items()):
                 process = name not in group.model.state_declarations
@@ -143,7 +145,8 @@ class Groups(System):
 
     def dynamics(self) -> Dynamics:
         """The equations of all groups, of which each node follows its own."""
-        groups, drives = self.members, list[Drive]()
+        drives: list[Drive] = []
+        groups = self.members
         mixed, parts = mixture(*((g.name, type(g.model)) for g in groups)), [g.model.dynamics() for g in groups]
         memory = mixed.first_state[-1]  # where processes begin
         for k, (group, part) in enumerate(zip(groups, parts, strict=True)):

@@ -28,7 +28,8 @@ class Fused:
             f"a step is {self.operations} operations, {'built' if self.built else 'not built yet (about a second)'}"
         ]
         if self.gradient_operations:
-            lines.append(f"with its gradient {self.gradient_operations}, from a state kept every {self.interval} steps")
+            kept = "every step" if self.interval == 1 else f"a state every {self.interval} steps"
+            lines.append(f"with its gradient {self.gradient_operations}, for which {kept} is kept")
         return "\n".join([*lines, f"{self.threads} thread{'s' if self.threads > 1 else ''}"])
 
 
@@ -73,7 +74,8 @@ def _fused(plan: Plan) -> Fused:
     backward = kernel.code(wanted).operations if reverse else 0
     kept = path_size(call, kernel.step) if kernel.step.links else call.path_size(len(plan.x0))
     path = kept * like.element_size() if reverse else 0
-    return Fused(forward, backward, call.interval, path, threads(call, kernel, wanted), kernel.is_built(like.dtype))
+    interval = 1 if kernel.step.links else call.interval
+    return Fused(forward, backward, interval, path, threads(call, kernel, wanted), kernel.is_built(like.dtype))
 
 
 def _bytes(count: float) -> str:

@@ -3,8 +3,7 @@
 #ifndef TORCHMASS_CORRELATION_H
 #define TORCHMASS_CORRELATION_H
 
-#include "own.h"
-#include "sparse.h"
+#include "graph.h"
 
 // Σ over `count` numbers of a with b, and of a with what lies one place before b
 template <bool both> static void correlate(const T *a, const T *b, int64_t count, double &with_b, double &before) {

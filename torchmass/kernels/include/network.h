@@ -7,20 +7,6 @@
 
 #include "population.h"
 
-// What a simulation goes on with beside its record. What is sent is written in turns of two steps: some may be at the next
-// one while others still read.
-struct Desk : Arena {
-    T *sent[2], *later[2], *kept, *rows[Step::links];
-
-    TM_ONCE Desk(const Run &r, T *base) : Arena{base} {
-        const int64_t width = row_width(r.nodes);
-        for (int turn = 0; turn < 2; ++turn) sent[turn] = take(Step::sends * width), later[turn] = take(Step::later * width);
-        kept = take(Step::kept * width);
-        for (int k = 0; k < Step::links; ++k)
-            rows[k] = take(tm::delayed(Step::link[k].form) ? Line::ring * Step::link[k].channels * width : 0);
-    }
-};
-
 struct Simulation : Population, Desk {
     const Graph &graph;
     Record record;

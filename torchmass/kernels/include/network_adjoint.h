@@ -8,46 +8,8 @@
 #ifndef TORCHMASS_NETWORK_ADJOINT_H
 #define TORCHMASS_NETWORK_ADJOINT_H
 
+#include "back_desk.h"
 #include "population.h"
-#include "correlation.h"
-
-constexpr int64_t tile = 64;    // steps after which sums go on in double
-
-constexpr int sets(int link) { return tm::delayed(Step::link[link].form) ? 1 + Step::middle : 0; }
-
-// What the way back needs beside the record. What comes back from an arrival is written in turns of two steps, as in Desk.
-struct BackDesk : Arena {
-    const int64_t room;
-    T *g, *ga[2], *later, *later_back, *sent_back, *part, *kept, *carried[Step::links];
-    T *own_sum[Step::links];  // gradients of the weights of nodes with themselves
-    T *past[Step::links][2], *rows[Step::links][2], *table[Step::links][2], *correlated[Step::links][2];
-    T *back_rows[Step::arrivals + 1], *sent_rows[Step::arrivals + 1], *turned[2];  // of a tile; and as [node][step]
-    double *sum;
-
-    TM_ONCE BackDesk(const Run &r, T *base) : Arena{base}, room(room_beside_past(r)) {
-        const int64_t width = row_width(r.nodes);
-        g = take(Step::states * width), part = take(Step::sums * width), kept = take(Step::kept_back * width);
-        for (T *&turn : ga) turn = take(Step::arrivals * width);
-        later = take(Step::later * width), later_back = take(Step::later * width), sent_back = take(Step::sends * width);
-        sum = reinterpret_cast<double *>(take((Step::sums + 1) * width * int64_t(sizeof(double) / sizeof(T))));
-        for (int k = 0; k < Step::links; ++k) {
-            const int64_t inner = Step::link[k].channels * width, nodes = Step::link[k].channels * r.nodes;
-            for (int set = 0; set < sets(k); ++set) {
-                past[k][set] = take(nodes * (r.reach[k] + room)), rows[k][set] = take(Line::ring * inner);
-                table[k][set] = take(Line::ring_table * inner), correlated[k][set] = take(nodes * Correlation::row);
-            }
-            carried[k] = take(sets(k) ? 4 * inner : 0), own_sum[k] = take(sets(k) ? width : 0);
-        }
-        bool any = false;
-        for (int k = 0; k < Step::arrivals; ++k) {
-            const int link = Step::arrival[k].link, form = Step::link[link].form;
-            const bool wanted = tm::at_once(form) && r.g_weights[link];
-            back_rows[k] = take(wanted ? tile * width : 0), sent_rows[k] = take(wanted ? tile * width : 0);
-            any |= wanted && form == tm::sparse;
-        }
-        for (T *&rows : turned) rows = take(any ? tile * width : 0);
-    }
-};
 
 struct WayBack : Population, BackDesk {
     const Graph &graph;

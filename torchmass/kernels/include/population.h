@@ -1,32 +1,11 @@
-// One simulation of a network: the links between its nodes, what they have, and what is written down of them.
+// One simulation of a network, as one of those who share it sees it, and the work on all simulations.
 #ifndef TORCHMASS_POPULATION_H
 #define TORCHMASS_POPULATION_H
 
 #include "crew.h"
-#include "delays.h"
-#include "gather.h"
+#include "graph.h"
 #include "lane.h"
-#include "sparse.h"
-
-constexpr double least_lag = Step::middle ? 1.5 : 1.0;  // steps of the past that blocks of steps can do with
-
-// Memory handed out piece by piece; without a base it is only counted.
-struct Arena {
-    T *base;
-    int64_t size = 0;
-
-    T *take(int64_t count) {
-        T *found = base + size;
-        size += (count + 15) / 16 * 16;
-        return found;
-    }
-};
-
-constexpr int own_arrivals() {
-    int count = 0;
-    for (int k = 0; k < Step::arrivals; ++k) count += Step::link[Step::arrival[k].link].form != tm::late;
-    return count;
-}
+#include "record.h"
 
 // whether nodes read at this stage what others sent just before
 constexpr bool waits(int level) {
@@ -35,80 +14,7 @@ constexpr bool waits(int level) {
     return false;
 }
 
-// The links of one simulation, or of all where they share them, as sums are taken of them, forward or backward.
-struct Graph {
-    T *matrix[Step::links] = {};
-    Edges edges[Step::links], middle[Step::links];
-    Shorts shorts[Step::links];
-    Sparse sparse[Step::links];
-
-    TM_ONCE Graph(const Run &r, int64_t simulation, bool back) {
-        const int64_t n = r.nodes, width = row_width(n);
-        for (int k = 0; k < Step::links; ++k) {
-            const int form = Step::link[k].form;
-            if (form == tm::total) continue;
-            const T *weights = r.weights[k] + simulation * r.apart[2 * k];
-            if (form == tm::dense) {
-                matrix[k] = new T[n * width];
-                spread_out(matrix[k], width, weights, n, !back);
-                continue;
-            }
-            if (form == tm::sparse) {
-                sparse[k].build(n, r.counts[k], r.connections[k], weights, back);
-                continue;
-            }
-            const T *lags = r.lags[k] + simulation * r.apart[2 * k + 1];
-            edges[k].build(n, weights, lags, least_lag, 0, back);
-            if (Step::middle) middle[k].build(n, weights, lags, least_lag, 0.5, back);
-            shorts[k].build(n, weights, lags, least_lag, r.zeros[k], r.g_lags && r.g_lags[k], back);
-        }
-    }
-    TM_ONCE ~Graph() {
-        for (T *m : matrix) delete[] m;
-    }
-};
-TM_ONCE static bool shared(const Run &r) {
-    for (int k = 0; k < 2 * Step::links; ++k)
-        if (r.apart[k]) return false;
-    return true;
-}
-
-// steps of what was sent that lie in memory beside the past: few, so that they stay in the caches, and no fewer than the
-// past, which is moved each time that they are full
-TM_ONCE static int64_t room_beside_past(const Run &r) {
-    constexpr int64_t block = 8 * L;
-    int64_t room = 512;
-    for (int k = 0; k < Step::links; ++k)
-        if (tm::delayed(Step::link[k].form) && r.reach[k] > room) room = r.reach[k];
-    return (room + block - 1) / block * block;
-}
-
-// What a simulation writes down: all of it for the adjoint, else what is needed to go on.
-struct Record : Arena {
-    T *x, *own, *past[Step::links], *table[Step::links][2];
-    int64_t width, room, rows;
-    bool whole;
-
-    TM_ONCE Record(const Run &r, T *base, bool whole) : Arena{base}, whole(whole) {
-        constexpr int64_t block = 8 * L;
-        width = row_width(r.nodes);
-        room = whole ? (r.steps + block) / block * block : room_beside_past(r);
-        rows = whole ? Line::full_table(r.steps) : Line::ring_table;
-        x = take((whole ? r.steps + 1 : 1) * Step::states * width);
-        own = take((whole ? r.steps : 1) * own_arrivals() * width);
-        for (int k = 0; k < Step::links; ++k) {
-            const tm::LinkForm link = Step::link[k];
-            if (!tm::delayed(link.form)) continue;
-            past[k] = take(link.channels * r.nodes * (r.reach[k] + room));
-            for (int set = 0; set <= Step::middle; ++set) table[k][set] = take(rows * link.channels * width);
-        }
-    }
-    T *state(int64_t t) const { return x + (whole ? t : 0) * Step::states * width; }
-    T *arrived(int64_t t) const { return own + (whole ? t : 0) * own_arrivals() * width; }
-};
-TM_EXPORT int64_t record_size(const Run &r, bool whole) { return Record(r, nullptr, whole).size; }
-
-// What one simulation has: constants and noise of its nodes, as one of those who share it sees them.
+// What one simulation has: constants and noise of its nodes.
 struct Population {
     const Run &r;
     tm::Member &member;

@@ -1,0 +1,49 @@
+// The links of a network as sums are taken of them: matrices, or lists of connections.
+#ifndef TORCHMASS_GRAPH_H
+#define TORCHMASS_GRAPH_H
+
+#include "delays.h"
+#include "gather.h"
+#include "sparse.h"
+
+constexpr double least_lag = Step::middle ? 1.5 : 1.0;  // steps of the past that blocks of steps can do with
+
+// The links of one simulation, or of all where they share them, as sums are taken of them, forward or backward.
+struct Graph {
+    T *matrix[Step::links] = {};
+    Edges edges[Step::links], middle[Step::links];
+    Shorts shorts[Step::links];
+    Sparse sparse[Step::links];
+
+    TM_ONCE Graph(const Run &r, int64_t simulation, bool back) {
+        const int64_t n = r.nodes, width = row_width(n);
+        for (int k = 0; k < Step::links; ++k) {
+            const int form = Step::link[k].form;
+            if (form == tm::total) continue;
+            const T *weights = r.weights[k] + simulation * r.apart[2 * k];
+            if (form == tm::dense) {
+                matrix[k] = new T[n * width];
+                spread_out(matrix[k], width, weights, n, !back);
+                continue;
+            }
+            if (form == tm::sparse) {
+                sparse[k].build(n, r.counts[k], r.connections[k], weights, back);
+                continue;
+            }
+            const T *lags = r.lags[k] + simulation * r.apart[2 * k + 1];
+            edges[k].build(n, weights, lags, least_lag, 0, back);
+            if (Step::middle) middle[k].build(n, weights, lags, least_lag, 0.5, back);
+            shorts[k].build(n, weights, lags, least_lag, r.zeros[k], r.g_lags && r.g_lags[k], back);
+        }
+    }
+    TM_ONCE ~Graph() {
+        for (T *m : matrix) delete[] m;
+    }
+};
+TM_ONCE static bool shared(const Run &r) {
+    for (int k = 0; k < 2 * Step::links; ++k)
+        if (r.apart[k]) return false;
+    return true;
+}
+
+#endif

@@ -1,0 +1,74 @@
+// Where a simulation of a network writes: what is written down of it, and what it goes on with.
+#ifndef TORCHMASS_RECORD_H
+#define TORCHMASS_RECORD_H
+
+#include "delays.h"
+
+// Memory handed out piece by piece; without a base it is only counted.
+struct Arena {
+    T *base;
+    int64_t size = 0;
+
+    T *take(int64_t count) {
+        T *found = base + size;
+        size += (count + 15) / 16 * 16;
+        return found;
+    }
+};
+
+constexpr int own_arrivals() {
+    int count = 0;
+    for (int k = 0; k < Step::arrivals; ++k) count += Step::link[Step::arrival[k].link].form != tm::late;
+    return count;
+}
+
+// steps of what was sent that lie in memory beside the past: few, so that they stay in the caches, and no fewer than the
+// past, which is moved each time that they are full
+TM_ONCE static int64_t room_beside_past(const Run &r) {
+    constexpr int64_t block = 8 * L;
+    int64_t room = 512;
+    for (int k = 0; k < Step::links; ++k)
+        if (tm::delayed(Step::link[k].form) && r.reach[k] > room) room = r.reach[k];
+    return (room + block - 1) / block * block;
+}
+
+// What a simulation writes down: all of it for the adjoint, else what is needed to go on.
+struct Record : Arena {
+    T *x, *own, *past[Step::links], *table[Step::links][2];
+    int64_t width, room, rows;
+    bool whole;
+
+    TM_ONCE Record(const Run &r, T *base, bool whole) : Arena{base}, whole(whole) {
+        constexpr int64_t block = 8 * L;
+        width = row_width(r.nodes);
+        room = whole ? (r.steps + block) / block * block : room_beside_past(r);
+        rows = whole ? Line::full_table(r.steps) : Line::ring_table;
+        x = take((whole ? r.steps + 1 : 1) * Step::states * width);
+        own = take((whole ? r.steps : 1) * own_arrivals() * width);
+        for (int k = 0; k < Step::links; ++k) {
+            const tm::LinkForm link = Step::link[k];
+            if (!tm::delayed(link.form)) continue;
+            past[k] = take(link.channels * r.nodes * (r.reach[k] + room));
+            for (int set = 0; set <= Step::middle; ++set) table[k][set] = take(rows * link.channels * width);
+        }
+    }
+    T *state(int64_t t) const { return x + (whole ? t : 0) * Step::states * width; }
+    T *arrived(int64_t t) const { return own + (whole ? t : 0) * own_arrivals() * width; }
+};
+TM_EXPORT int64_t record_size(const Run &r, bool whole) { return Record(r, nullptr, whole).size; }
+
+// What a simulation goes on with beside its record. What is sent is written in turns of two steps: some may be at the next
+// one while others still read.
+struct Desk : Arena {
+    T *sent[2], *later[2], *kept, *rows[Step::links];
+
+    TM_ONCE Desk(const Run &r, T *base) : Arena{base} {
+        const int64_t width = row_width(r.nodes);
+        for (int turn = 0; turn < 2; ++turn) sent[turn] = take(Step::sends * width), later[turn] = take(Step::later * width);
+        kept = take(Step::kept * width);
+        for (int k = 0; k < Step::links; ++k)
+            rows[k] = take(tm::delayed(Step::link[k].form) ? Line::ring * Step::link[k].channels * width : 0);
+    }
+};
+
+#endif
