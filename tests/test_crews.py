@@ -55,10 +55,12 @@ def test_a_few_nodes_are_not_shared(monkeypatch):
     monkeypatch.setattr(call, "WORK_OF_A_THREAD", 1)
     before = torch.get_num_threads()
     torch.set_num_threads(4)
-    for n in (47, 48, 200):
-        tm.Simulator(tm.Network(tm.HopfStep(n), 0.1 * torch.rand(n, n)), 0.1, backend="fused").run(20.0)
+    for n in (47, 48, 200, 320):
+        for delay in (1.0, 0.5, None):  # ten steps, five, none
+            net = tm.Network(tm.HopfStep(n), 0.1 * torch.rand(n, n), delays=delay)
+            tm.Simulator(net, 0.1, backend="fused").run(5.0)
     torch.set_num_threads(before)
-    assert numbers == [1, 2, 4]
+    assert numbers == [1, 1, 1, 2, 1, 1, 4, 1, 1, 4, 2, 2]
 
 
 CROWDED = """

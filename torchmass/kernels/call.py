@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from torchmass.kernels.coupled import Gradients, Pairs, point_tails, tails
+from torchmass.kernels.coupled import Gradients, Pairs, meet_often, point_tails, tails
 from torchmass.kernels.finite import lost_gradient, nonfinite_gradient
 from torchmass.kernels.kernel import KERNELS, PADDING, Kernel
 from torchmass.kernels.native import Native, laid_out
@@ -18,7 +18,8 @@ from torchmass.values import is_nonfinite
 
 WORK_OF_A_THREAD = 100_000  # ns that make up for waking a thread
 NANOSECONDS = 0.02  # of one operation on one lane
-NODES_OF_A_THREAD = 24  # of one simulation: meeting at every step costs a thread 0.1–0.2 µs
+NODES_OF_A_THREAD = 24  # that share a simulation and meet now and then
+NODES_THAT_MEET = 160  # those of a thread that meets others at every step: that takes 0.05 to 0.4 µs
 
 
 class Call(NamedTuple):
@@ -53,11 +54,12 @@ class Call(NamedTuple):
         return -(-self.steps // self.interval) * states * lanes if self.adjoint else 0
 
 
-def threads(call: Call, kernel: Kernel, wanted: Sequence[int] | None) -> int:
+def threads(call: Call, kernel: Kernel, leaves: Sequence[Tensor], wanted: Sequence[int] | None) -> int:
     """How many threads a call is worth, at most those that torch may use."""
     cost, most = kernel.code(wanted).cost, torch.get_num_threads()
     if kernel.step.links:  # those who share a simulation wait for each other
-        each = max(1, call.shape[-1] // NODES_OF_A_THREAD)
+        often = meet_often(kernel.step.links, leaves[len(kernel.step.leaves) :])
+        each = max(1, call.shape[-1] // (NODES_THAT_MEET if often else NODES_OF_A_THREAD))
         cost, most = cost + call.shape[-1] * len(kernel.step.links), min(most, prod(call.shape[:-1]) * each)
     nanoseconds = call.steps * prod(call.shape) * cost * NANOSECONDS
     return max(1, min(most, int(nanoseconds / WORK_OF_A_THREAD)))
@@ -66,7 +68,7 @@ def threads(call: Call, kernel: Kernel, wanted: Sequence[int] | None) -> int:
 def _native(call: Call, kernel: Kernel, leaves: Sequence[Tensor], wanted: Sequence[int] | None) -> Native:
     numbers = (call.steps, call.first_step, call.first_simulation, call.transient, call.every, call.interval)
     sizes = (prod(call.shape), call.shape[-1], call.simulations)
-    native = Native(*sizes, *numbers, call.horizon, threads(call, kernel, wanted), seed=call.seed, dt=call.dt)
+    native = Native(*sizes, *numbers, call.horizon, threads(call, kernel, leaves, wanted), seed=call.seed, dt=call.dt)
     native.run.team = team()
     constants = len(kernel.step.constants)
     own = leaves[: len(kernel.step.leaves)]

@@ -7,9 +7,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from torchmass.kernels.exchange import LinkKind
+from torchmass.kernels.exchange import LATE, LinkKind
 from torchmass.kernels.native import Native
 from torchmass.kernels.step_graph import StepGraph
+
+FEW_STEPS = 8  # of a delay, which is then summed step by step or nearly so
 
 
 class Pair(NamedTuple):
@@ -70,6 +72,14 @@ class Pairs:
         native.list("before_apart", [number for pair in rows for number in (pair.per_row, pair.per_simulation)])
         native.list("zeros", [int(places[0] in wanted) for places in self.places])
         native.list("reach", reach)
+
+
+def meet_often(links: Sequence[LinkKind], leaves: Sequence[Tensor]) -> bool:
+    """Whether what nodes send is needed by others within a few steps; `leaves` are those of the links."""
+    if any(link.form != LATE for link in links):
+        return True
+    pairs = zip(leaves[::3], leaves[1::3], strict=True)  # of each link its weights, its delays, and its past
+    return any(bool(((weights != 0) & (lags < FEW_STEPS)).any()) for weights, lags in pairs)
 
 
 def path_size(call: Any, step: StepGraph) -> int:

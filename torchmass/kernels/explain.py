@@ -75,7 +75,7 @@ def _fused(plan: Plan) -> Fused:
     kept = path_size(call, kernel.step) if kernel.step.links else call.path_size(len(plan.x0))
     path = kept * like.element_size() if reverse else 0
     interval = 1 if kernel.step.links else call.interval
-    return Fused(forward, backward, interval, path, threads(call, kernel, wanted), kernel.is_built(like.dtype))
+    return Fused(forward, backward, interval, path, threads(call, kernel, leaves, wanted), kernel.is_built(like.dtype))
 
 
 def _bytes(count: float) -> str:
