@@ -16,13 +16,20 @@ NOTE = """The method is brainmass's `rk2`, which is Heun's; a network's coupling
 the past is the start. brainmass takes ⌈d/dt⌉ steps for a delay d, so that 3 · 0.1/0.1 = 3.0000000000000004 is 4: the
 row with dt = 0.1 ms and delays of whole steps differs, and agrees when torchmass is given those delays; with dt =
 0.125 ms the division is exact."""
-NODES = {  # and dt, where it is not 0.1 ms
-    **{"HopfStep": {}, "VanDerPolStep": {}, "StuartLandauStep": {}, "FitzHughNagumoStep": {}, "LinearStep": {}},
-    **{"Generic2dOscillatorStep": {}, "LorenzStep": {"dt": 0.005}, "WilsonCowanStep": {}, "JansenRitStep": {}},
-    **{"WongWangExcInhStep": {}, "CoombesByrneStep": {"dt": 0.01}, "LarterBreakspearStep": {}},
-    **{"EpileptorStep": {"dt": 0.05}, "WilsonCowanNoSaturationStep": {}, "WilsonCowanSymmetricStep": {}},
-    **{"WilsonCowanSimplifiedStep": {}, "WilsonCowanLinearStep": {}},
-}
+NODES = (
+    *("HopfStep", "VanDerPolStep", "StuartLandauStep", "FitzHughNagumoStep", "LinearStep", "Generic2dOscillatorStep"),
+    *(
+        "LorenzStep",
+        "WilsonCowanStep",
+        "JansenRitStep",
+        "WongWangExcInhStep",
+        "CoombesByrneStep",
+        "LarterBreakspearStep",
+    ),
+    *("EpileptorStep", "WilsonCowanNoSaturationStep", "WilsonCowanSymmetricStep", "WilsonCowanSimplifiedStep"),
+    "WilsonCowanLinearStep",
+)
+STEPS = {"LorenzStep": 0.005, "CoombesByrneStep": 0.01, "EpileptorStep": 0.05}  # ms, of others 0.1
 RATES = ("MontbrioPazoRoxinStep", 0.01)
 DEFAULTS = "differs: the default Δ there is 1 Hz, which is 0.001 per ms; that of the paper is 1"
 NETWORKS = (("HopfStep", "x", "diffusive", 0.1), ("HopfStep", "x", "additive", 0.1), ("HopfStep", "x", "tanh", 0.1))
@@ -33,9 +40,8 @@ UP = "differs: brainmass rounds delays up after a division that is not exact, so
 def rows(steps: int) -> Iterator[Row]:
     """Every node and network; the method is `rk2`, which is Heun's, and couplings are held over the step as there."""
     brainstate.environ.set(precision=64)
-    for name, options in NODES.items():
-        dt = options.get("dt", 0.1)
-        yield alone(name, dt, steps)
+    for name in NODES:
+        yield alone(name, STEPS.get(name, 0.1), steps)
     yield alone(*RATES, steps, {"delta": 1e3 * u.Hz}, {"tau": 1.0}, remark="Δ = 1 per ms and τ = 1 ms in both")
     yield alone(*RATES, steps, ours={"tau": 1.0}, remark=DEFAULTS)
     for case in NETWORKS:

@@ -3,10 +3,10 @@
 import logging
 import warnings
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 from parity_row import LAGS, REGIONS, WEIGHTS, Row, difference
+from tvb_simulator import configured, trajectory
 
 import torchmass as tm
 from torchmass.tvb.models import MODELS
@@ -17,7 +17,7 @@ unchanged. Pasts are random. Not translated, because it does not compute what it
 region receives its own signal times a sum of weights; the second order of Zerlaut's model, whose derivatives are
 divided by 1000. Kuramoto's coupling is said to be divided by the number of regions, and is divided by that of coupled
 states, one; so is what `from_tvb` makes of it."""
-SPEED = 3.0
+LABELS = np.array([f"region {i}" for i in range(REGIONS)])
 HEUN, EULER, RK4 = "HeunDeterministic", "EulerDeterministic", "RungeKutta4thOrderDeterministic"
 DRIVEN = {"external_input_ex_ex": 2.5e-3, "external_input_in_ex": 2.5e-3}
 SCALED = {"alpha_e": 1.3, "theta_e": 0.3, "b_e": 2.0, "r_e": 0.7, "r_i": 0.7, "P": 0.5}
@@ -66,42 +66,12 @@ def rows(steps: int) -> Iterator[Row]:
 
 def compared(case: Case, steps: int) -> float:
     """The difference between a run there and one here."""
-    simulator, match = build(*case), MODELS[case[0]]
+    simulator = configured(*case, weights=WEIGHTS, lags=LAGS, speed=3.0, labels=LABELS)
+    match = MODELS[case[0]]
     ours = tm.from_tvb(simulator)
     series = trajectory(simulator, steps)
     theirs = {state: series[:, k] * unit for k, (state, unit) in enumerate(match.states.items())}
     return difference(ours.run(steps * ours.dt), theirs)
-
-
-def build(model: str, values: dict[str, float], kind: str, gains: dict[str, float], scheme: str, dt: float) -> Any:
-    """A configured simulator, whose past is random."""
-    from tvb.datatypes.connectivity import Connectivity
-    from tvb.simulator import coupling, integrators, models, monitors, simulator
-
-    arrays = lambda values: {name: np.array([value]) for name, value in values.items()}
-    np.random.seed(1)  # The Virtual Brain draws a past that is not given from numpy's global generator
-    return simulator.Simulator(
-        model=getattr(models, model)(**arrays(values)),
-        connectivity=Connectivity(
-            weights=WEIGHTS,
-            tract_lengths=LAGS * dt * SPEED,
-            speed=np.array([SPEED]),
-            region_labels=np.array([f"region {i}" for i in range(REGIONS)]),
-            centres=np.zeros((REGIONS, 3)),
-        ),
-        coupling=getattr(coupling, kind)(**arrays(gains)),
-        integrator=getattr(integrators, scheme)(dt=dt),
-        monitors=(monitors.Raw(),),
-    ).configure()
-
-
-def trajectory(simulator: Any, steps: int) -> np.ndarray:
-    """The states at every step, (T, S, N)."""
-    states = []
-    for _ in range(steps):
-        list(simulator(n_steps=np.int64(1)))
-        states.append(simulator.current_state[..., 0].copy())
-    return np.array(states)
 
 
 def keep_doubles() -> None:

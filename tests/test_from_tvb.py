@@ -19,8 +19,8 @@ from tvb_cases import (
     named,
     parts,
     real,
+    recorded,
     standin,
-    trajectory,
 )
 
 import torchmass as tm
@@ -51,7 +51,7 @@ def test_the_installed_virtual_brain_goes_there_too(name):
     pytest.importorskip("tvb.simulator.simulator")
     simulator = real(name)
     ours = tm.from_tvb(simulator)
-    assert relative_difference(ours, name, trajectory(simulator)) < 2e-6
+    assert relative_difference(ours, name, recorded(simulator)) < 2e-6
 
 
 def test_every_model_and_coupling_was_recorded():

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
+sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))  # where simulators are set up
 RECORDED = Path(__file__).parent / "reference" / "tvb.npz"
 STEPS, EVERY = 120, 10  # recorded is every tenth
 WEIGHTS = np.array([[0.3, 0.9, 0.0], [0.5, 0.0, 0.7], [0.2, 1.1, 0.0]])  # [to, from]
@@ -68,35 +69,17 @@ def parts(name: str) -> tuple[str, dict, str, dict, str, float]:
 
 
 def real(name: str):
-    """The case in The Virtual Brain, configured; its past is random, and the same in every process."""
-    from tvb.datatypes.connectivity import Connectivity
-    from tvb.simulator import coupling, integrators, models, monitors, simulator
+    """The case in The Virtual Brain, configured."""
+    from tvb_simulator import configured
 
-    model, values, kind, gains, scheme, dt = parts(name)
-    arrays = lambda values: {key: np.array(value) for key, value in values.items()}
-    np.random.seed(1)  # The Virtual Brain draws a past that is not given from numpy's global generator
-    return simulator.Simulator(
-        model=getattr(models, model)(**arrays(values)),
-        connectivity=Connectivity(
-            weights=WEIGHTS,
-            tract_lengths=LAGS * dt * SPEED,
-            speed=np.array([SPEED]),
-            region_labels=LABELS,
-            centres=np.zeros((3, 3)),
-        ),
-        coupling=getattr(coupling, kind)(**arrays(gains)),
-        integrator=getattr(integrators, scheme)(dt=dt),
-        monitors=(monitors.Raw(),),
-    ).configure()
+    return configured(*parts(name), weights=WEIGHTS, lags=LAGS, speed=SPEED, labels=LABELS)
 
 
-def trajectory(simulator) -> np.ndarray:
+def recorded(simulator) -> np.ndarray:
     """The states at every recorded step, (T, S, N)."""
-    states = []
-    for _ in range(STEPS):
-        list(simulator(n_steps=np.int64(1)))
-        states.append(simulator.current_state[..., 0].copy())
-    return np.array(states[EVERY - 1 :: EVERY])
+    from tvb_simulator import trajectory
+
+    return trajectory(simulator, STEPS)[EVERY - 1 :: EVERY]
 
 
 def record() -> None:
@@ -116,7 +99,7 @@ def record() -> None:
             found |= {f"{name}.boundaries": integrator.state_variable_boundaries}
             found |= {f"{name}.bounded": integrator.bounded_state_variable_indices}
         found[f"{name}.current_step"] = np.array(simulator.current_step)
-        found[f"{name}.states"] = trajectory(simulator)
+        found[f"{name}.states"] = recorded(simulator)
     np.savez_compressed(RECORDED, **found)
 
 

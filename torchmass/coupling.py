@@ -8,7 +8,7 @@ from torch import Tensor
 
 from torchmass.bounds import NONNEGATIVE, POSITIVE
 from torchmass.declare import Param
-from torchmass.links import Link
+from torchmass.links import Link, present
 from torchmass.parametrised import Parametrised
 from torchmass.sparse import is_sparse, pattern
 from torchmass.values import as_value, report
@@ -148,8 +148,7 @@ class Coupling(Parametrised):
         if "weights" in self._free:
             return self.mask if self.mask is None or not self.symmetric else self.mask | self.mask.mT
         if "log_gain" in self._free and not self.weights.requires_grad:
-            present = self.weights != 0
-            return present.flatten(0, -3).any(0) if present.ndim > 2 else present
+            return present(self.weights)
         return None
 
     def link(self, source: tuple[int | None, ...], target: tuple[int, ...]) -> Link:

@@ -14,6 +14,12 @@ HISTORY = "history_"  # begins the name of a source's past in a state
 OUTPUT = -1  # the source of a link that reads the model's output
 
 
+def present(weights: Tensor) -> Tensor:
+    """The pairs whose weight is not 0 in some of a batch, (N, N)."""
+    pairs = weights.detach() != 0
+    return pairs.flatten(0, -3).any(0) if pairs.ndim > 2 else pairs
+
+
 @dataclass(frozen=True)
 class Past:
     """What a link sent up to now, and how far back each edge reads.
@@ -85,8 +91,7 @@ class Link:
         """The pairs whose weight, or its gradient, may be other than 0 in some of a batch, (N, N); None: all."""
         if self.weights.requires_grad and self.mask is None:
             return None
-        pairs = self.weights.detach().bool()
-        pairs = pairs.flatten(0, -3).any(0) if pairs.ndim > 2 else pairs
+        pairs = present(self.weights)
         return pairs if self.mask is None else pairs | self.mask
 
     def sent(self, signal: Tensor) -> Tensor:

@@ -20,7 +20,6 @@ from torchmass.model import NeuralMass
 from torchmass.naming import lookup
 from torchmass.owners import Owner, owner
 from torchmass.partition import Part
-from torchmass.sparse import pattern
 from torchmass.system import System
 from torchmass.values import as_value, check_shape
 
@@ -203,4 +202,4 @@ def _coupling(kind: Any, node: System, conn: Any, values: dict[str, Any]) -> Cou
     weights = as_value("conn", conn, node.like)
     if weights.ndim:
         check_shape("conn", weights, "edge", node.in_size)
-    return cls(weights, node.in_size, like=node.like, **{"mask": pattern(conn), **values})
+    return cls(conn, node.in_size, like=node.like, **values)

@@ -58,9 +58,11 @@ def threads(call: Call, kernel: Kernel, leaves: Sequence[Tensor], wanted: Sequen
     """How many threads a call is worth, at most those that torch may use."""
     cost, most = kernel.code(wanted).cost, torch.get_num_threads()
     if kernel.step.links:  # those who share a simulation wait for each other
-        often = meet_often(kernel.step.links, leaves[len(kernel.step.leaves) :])
-        each = max(1, call.shape[-1] // (NODES_THAT_MEET if often else NODES_OF_A_THREAD))
-        cost, most = cost + call.shape[-1] * len(kernel.step.links), min(most, prod(call.shape[:-1]) * each)
+        simulations, nodes = prod(call.shape[:-1]), call.shape[-1]
+        cost += nodes * len(kernel.step.links)
+        if most > simulations:
+            often = meet_often(kernel.step.links, leaves[len(kernel.step.leaves) :])
+            most = min(most, simulations * max(1, nodes // (NODES_THAT_MEET if often else NODES_OF_A_THREAD)))
     nanoseconds = call.steps * prod(call.shape) * cost * NANOSECONDS
     return max(1, min(most, int(nanoseconds / WORK_OF_A_THREAD)))
 

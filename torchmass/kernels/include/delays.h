@@ -79,7 +79,7 @@ struct Line {
     // the row before time 0 that lies `back` steps ago is at before + (reach − back) · per_row, [channel][node]
     TM_ONCE void begin(const T *before, int64_t per_row) {
         origin = 0;
-        clear_rows();
+        own->clear(rows, ring * channels, width);
         for (int64_t c = 0; c < channels; ++c)
             for (int64_t j = own->begin; j < own->end; ++j) {
                 for (int64_t t = 0; t < reach; ++t)
@@ -87,10 +87,6 @@ struct Line {
                 for (int64_t back = 1; before && back <= reach && back < ring; ++back)
                     row(-back)[c * width + j] = before[(reach - back) * per_row + c * nodes + j];
             }
-    }
-    TM_ONCE void clear_rows() {
-        for (int64_t k = 0; k < ring * channels; ++k)
-            for (int64_t i = own->from * L; i < own->to * L; ++i) rows[k * width + i] = 0;
     }
     // whether sums that begin at time t read what other nodes sent just before
     bool reads(int64_t t) const {
@@ -217,7 +213,7 @@ struct Line {
     }
     // what was sent so far is as if it had been 0
     TM_ONCE void forget(int64_t t) {
-        clear_rows();
+        own->clear(rows, ring * channels, width);
         for (int64_t c = 0; c < channels; ++c) {
             for (int64_t k = own->begin * length(); k < own->end * length(); ++k) past[c * nodes * length() + k] = 0;
             for (int64_t i = own->from * L; i < own->to * L; ++i)

@@ -194,7 +194,7 @@ struct WayBack : Population, BackDesk {
         const Shorts &shorts = graph.shorts[a.link];
         T *now_back = carry(a.link, t) + a.channel * width;
         if (a.later >= 0)
-            for (int64_t i = own.from * L; i < own.to * L; ++i) stage_back[i] = 0;
+            own.clear(stage_back, 1, width);
         if (shorts.self) {
             T *to = a.later < 0 ? now_back : stage_back;
             const int64_t past = r.reach[a.link] + record.room, skip = a.channel * r.nodes;
@@ -218,7 +218,6 @@ struct WayBack : Population, BackDesk {
     }
     // what came back in step t joins the line that leads to those who sent it
     void late_back(int k, int64_t t) {
-        const tm::LinkForm link = Step::link[k];
         for (int set = 0; set < sets(k); ++set) {
             Line &l = line[k][set];
             const int64_t before = r.steps - t - 1;  // the time of the line that is step t + 1
@@ -226,8 +225,7 @@ struct WayBack : Population, BackDesk {
             join(k, set, 1, t, next);
             correlation[k][set].add(t + 1, next);
             push(l, before + 1);
-            for (int c = 0; c < link.channels; ++c)
-                for (int64_t v = own.from; v < own.to; ++v) V(T(0)).store(now + c * width + v * L);
+            own.clear(now, Step::link[k].channels, width);
             join(k, set, set ? 0.5 : 0, t, now);
             if (t == 0) correlation[k][set].add(0, now);
         }
@@ -266,18 +264,14 @@ struct WayBack : Population, BackDesk {
     // gradients are not carried back beyond step t
     TM_ONCE void cut(int64_t t) {
         meet();
-        clear(g, Step::states);
+        own.clear(g, Step::states, width);
         for (int k = 0; k < Step::links; ++k) {
-            if (sets(k)) clear(carried[k], 4 * Step::link[k].channels);
+            if (sets(k)) own.clear(carried[k], 4 * Step::link[k].channels, width);
             for (int set = 0; set < sets(k); ++set) {
                 correlation[k][set].add(t, line[k][set].row(r.steps - t));
                 line[k][set].forget(r.steps - t);
             }
         }
-    }
-    void clear(T *rows, int64_t count) const {
-        for (int64_t k = 0; k < count; ++k)
-            for (int64_t i = own.from * L; i < own.to * L; ++i) rows[k * width + i] = 0;
     }
     // what has been added up goes on in double; `t` is a multiple of a tile
     void flush(int64_t t) {
@@ -325,7 +319,7 @@ struct WayBack : Population, BackDesk {
                 Line &l = line[k][set];
                 const int64_t now = r.steps + back;
                 push(l, now);
-                clear(l.row(now), channels);
+                own.clear(l.row(now), channels, width);
                 for (int c = 0; c < channels; ++c)
                     for (int64_t i = own.begin; i < own.end; ++i) to[c * r.nodes + i] += l.out(0, now)[c * width + i];
             }

@@ -23,6 +23,11 @@ struct Own {
     // how many can have some
     static int64_t most(int64_t nodes) { return row_width(nodes) / line_of_cache; }
     bool some() const { return from < to; }
+    // of `count` rows
+    void clear(T *rows, int64_t count, int64_t width) const {
+        for (int64_t k = 0; k < count; ++k)
+            for (int64_t v = from; v < to; ++v) V(T(0)).store(rows + k * width + v * L);
+    }
     static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 };
 
