@@ -3,6 +3,7 @@
 from torchmass import datasets as datasets
 from torchmass import models as models
 from torchmass import objectives as objectives
+from torchmass import observe as observe
 from torchmass import stimuli as stimuli
 from torchmass import viz as viz
 from torchmass.accuracy import DtCheck as DtCheck
@@ -64,6 +65,11 @@ from torchmass.naming import UnknownNameError as UnknownNameError
 from torchmass.network import Network as Network
 from torchmass.noise import OUProcess as OUProcess
 from torchmass.noise import WhiteNoise as WhiteNoise
+from torchmass.observe import BOLDSignal as BOLDSignal
+from torchmass.observe import Chain as Chain
+from torchmass.observe import Observer as Observer
+from torchmass.observe import Subsample as Subsample
+from torchmass.observe import TemporalAverage as TemporalAverage
 from torchmass.result import Result as Result
 from torchmass.result import RunState as RunState
 from torchmass.simulator import Simulator as Simulator

@@ -23,7 +23,7 @@ from torchmass.progress import in_stretches
 from torchmass.result import Result, RunState
 from torchmass.start import batch_axes, origin, place
 from torchmass.system import System
-from torchmass.values import as_value, check_value, whole
+from torchmass.values import as_value, check_value, whole, whole_steps
 
 BACKENDS: Mapping[str, Callable[[Plan], Outcome]] = {
     "eager": eager.run,
@@ -190,15 +190,7 @@ class Simulator(nn.Module):
         return DtCheck(self.dt, order, tolerance, duration, differences, bool(plan.dynamics.drives))
 
     def _steps(self, label: str, ms: float) -> int:
-        """A time as a number of steps; it may miss a multiple of dt by 1e-6 of a step, no more."""
-        if not 0 <= ms < float("inf"):
-            raise ValueError(f"{label} must be ≥ 0 ms and finite, got {ms}.")
-        steps = round(ms / self.dt)
-        if abs(ms / self.dt - steps) > 1e-6:
-            below = int(ms / self.dt)
-            nearest = f"{below * self.dt:g} and {(below + 1) * self.dt:g}"
-            raise ValueError(f"{label}={ms:g} ms is no multiple of dt={self.dt:g} ms; the nearest are {nearest}.")
-        return steps
+        return whole_steps(label, ms, self.dt)
 
     def _plan(
         self,

@@ -72,6 +72,20 @@ def whole(label: str, value: Any, least: int = 1) -> int:
     return int(value)
 
 
+def whole_steps(label: str, ms: float, dt: float, least: int = 0) -> int:
+    """A time as a number of steps of `dt`; it may miss a multiple of dt by 1e-6 of a step, no more."""
+    if not 0 <= ms < float("inf"):
+        raise ValueError(f"{label} must be ≥ 0 ms and finite, got {ms}.")
+    steps = round(ms / dt)
+    if abs(ms / dt - steps) > 1e-6:
+        below = int(ms / dt)
+        nearest = f"{below * dt:g} and {(below + 1) * dt:g}"
+        raise ValueError(f"{label}={ms:g} ms is no multiple of dt={dt:g} ms; the nearest are {nearest}.")
+    if steps < least:
+        raise ValueError(f"{label} must be at least {least * dt:g} ms for dt={dt:g} ms, got {ms:g}.")
+    return steps
+
+
 def report(value: Tensor, wrong: Tensor) -> str:
     """The first wrong entry of `value`, and where it stands."""
     if value.ndim == 0:
