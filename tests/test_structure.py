@@ -29,8 +29,8 @@ LAYERS = [  # each may import only from layers above it
         "viz",
         "datasets",
     },
-    {"declare", "columns", "kernels.draws", "kernels.graph", "integrators", "result"},
-    {"values", "kernels.trace", "kernels.form"},
+    {"declare", "columns", "kernels.draws", "kernels.graph", "integrators", "export"},
+    {"values", "kernels.trace", "kernels.form", "result"},
     {"parametrised", "kernels.linear"},
     {"noise", "drives", "links", "stimuli"},
     {"dynamics", "coupling"},
@@ -62,6 +62,7 @@ PACKAGES = (
     "stimuli",
     "tvb",
     "observe",
+    "export",
 )  # whose modules may import each other
 
 
@@ -138,7 +139,7 @@ def test_the_core_needs_torch_and_nothing_else():
     """Everything but torch and what torch itself needs is made unimportable, and a run still works."""
     script = """
 import sys
-for name in ("scipy", "matplotlib", "torchdiffeq", "nitime", "tqdm", "pandas"):
+for name in ("scipy", "matplotlib", "torchdiffeq", "nitime", "tqdm", "pandas", "xarray", "h5py", "zarr", "mne"):
     sys.modules[name] = None
 import torchmass as tm
 node = tm.HopfStep(2, noise_x=tm.WhiteNoise(0.1)).free("a")

@@ -73,7 +73,7 @@ class Network(System):
     ) -> None:
         super().__init__()
         nodes = node if isinstance(node, NeuralMass) else Groups(node)
-        self.node, self.in_size = nodes, nodes.in_size
+        self.node, self.in_size, self.output_unit = nodes, nodes.in_size, nodes.output_unit
         if isinstance(conn, Connectome):
             labels = conn.labels if labels is None else labels
             values = ({"distance": conn.distances} if values.get("speed") is not None else {}) | values

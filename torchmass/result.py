@@ -1,11 +1,15 @@
 """What a run returns, and the state from which another continues it."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple, Self
 
+import torch
 from torch import Tensor
 
-from torchmass.naming import refuse
+from torchmass.export import dataframe, mne, xarray
+from torchmass.naming import lookup, refuse
 
 
 class RunState(dict[str, Tensor]):
@@ -20,17 +24,33 @@ class RunState(dict[str, Tensor]):
         super().__init__(states)
         self.seed, self.step, self.dt, self.first_simulation = seed, step, dt, first_simulation
 
+    @property
+    def origin(self) -> dict[str, Any]:
+        """What it carries besides the states."""
+        return {"seed": self.seed, "step": self.step, "dt": self.dt, "first_simulation": self.first_simulation}
+
     def detach(self) -> "RunState":
         """The same state, cut from the graph: where truncated backpropagation starts anew."""
-        states = {name: value.detach() for name, value in self.items()}
-        return RunState(states, seed=self.seed, step=self.step, dt=self.dt, first_simulation=self.first_simulation)
+        return RunState({name: value.detach() for name, value in self.items()}, **self.origin)
+
+
+class Quantity(NamedTuple):
+    """What a series is: its unit, None where none is known, and the name and the entries of its last axis."""
+
+    unit: str | None
+    axis: str
+    entries: tuple[str, ...] | tuple[int, ...]
 
 
 class Result(Mapping[str, Tensor]):
     """The recorded series of a run by monitor, each `(T, *b, N)`, and `"ts"`, `(T,)` in ms, the end of each step.
 
     `state` is where the run ended, `seed` what its random numbers came from (None if it drew none), `backend` and
-    `method` how it was computed, `labels` what the nodes of a network are called, where they have names.
+    `method` how it was computed, `labels` what the nodes of a network are called, where they have names. `units` are
+    those of the series, None for what a callable computed, and `dims` names the axes of one.
+
+    `save` keeps a result in a file, from which `Result.load` brings it back; `to_xarray`, `to_dataframe` and `to_mne`
+    hand it to other packages. All of them copy the numbers to the CPU and cut them from the graph.
     """
 
     def __init__(
@@ -41,9 +61,10 @@ class Result(Mapping[str, Tensor]):
         seed: int | None,
         backend: str,
         method: str,
+        quantities: Callable[[], Mapping[str, Quantity]],
         labels: tuple[str, ...] | None = None,
     ) -> None:
-        self._series, self._clock = dict(series), clock
+        self._series, self._clock, self._describe = dict(series), clock, quantities
         self.state, self.seed, self.backend, self.method = state, seed, backend, method
         self.labels = labels
 
@@ -51,6 +72,99 @@ class Result(Mapping[str, Tensor]):
     def ts(self) -> Tensor:
         """The end of each recorded step, (T,), in ms."""
         return self._clock()
+
+    @cached_property
+    def quantities(self) -> Mapping[str, Quantity]:
+        """What each series is."""
+        return self._describe()
+
+    @property
+    def units(self) -> Mapping[str, str | None]:
+        """The unit of each series, "" where it has none and None where none is known."""
+        return {name: self.quantities[name].unit for name in self._series}
+
+    def dims(self, name: str) -> tuple[str, ...]:
+        """The names of the axes of a series: `time`, `batch` (or `batch_0`, `batch_1`, …), and `region`.
+
+        What only the nodes of one group have ends in `region_<group>`; an axis of another size is `<series>_0`, ….
+        """
+        series, (_, axis, entries) = lookup("the result", "series", name, self._series), self.quantities[name]
+        shape, batch = tuple(series.shape[1:]), tuple(next(iter(self.state.values())).shape[:-1])
+        if shape[: len(batch)] != batch:
+            batch = ()
+        batches = ("batch",) if len(batch) == 1 else tuple(f"batch_{i}" for i in range(len(batch)))
+        rest = shape[len(batch) :]
+        named = (axis,) if rest == (len(entries),) else tuple(f"{name}_{i}" for i in range(len(rest)))
+        return ("time", *batches, *named)
+
+    def to_xarray(self) -> Any:
+        """An `xarray.Dataset`: a variable for each series with its `dims`, and the unit as its attribute `units`.
+
+        `time` is `ts`, in ms; a region is called by its label or, where nodes have none, by its index. Seed, dt, method
+        and backend are attributes of the Dataset. Raises `ImportError` without xarray.
+        """
+        variables = {name: xarray.Variable(self.dims(name), self[name], unit) for name, unit in self.units.items()}
+        quantities = self.quantities.values()
+        coords: dict[str, Sequence[Any]] = {axis: entries for _, axis, entries in quantities}
+        coords |= {} if self.labels is None else {"region": self.labels}
+        made = {"seed": self.seed, "dt": self.state.dt, "method": self.method, "backend": self.backend}
+        return xarray.dataset(variables | {"time": xarray.Variable(("time",), self.ts, "ms")}, coords, made)
+
+    def to_dataframe(self, series: Sequence[str] | None = None) -> Any:
+        """A `pandas.DataFrame` with a column for each of `series`, by default all, and a row for each entry.
+
+        Its index is time in ms, batch and region. A region without a state, as where groups have models of their own,
+        has no number there. Raises `ValueError` for a series of other axes beside these, `ImportError` without pandas.
+        """
+        chosen = list(self._series) if series is None else [*series]
+        for name in chosen:
+            lookup("the result", "series", name, self._series)
+        return dataframe.table(self.to_xarray(), chosen)
+
+    def to_mne(self, series: str = "output", *, unit: str | None = None) -> Any:
+        """One series as an `mne.io.RawArray`, or with a batch axis as `mne.EpochsArray`, an epoch for each simulation.
+
+        Numbers are converted from `unit`, by default that of the series, to the SI units of MNE: potentials become
+        channels of type eeg, magnetic fields mag, others misc. Channels are called as regions are; time counts from the
+        first row. Raises `ValueError` for an unknown unit, for less than two rows and for more than one batch axis,
+        `ImportError` without MNE.
+        """
+        values, (known, _, entries) = lookup("the result", "series", series, self._series), self.quantities[series]
+        return mne.signals(values, self.ts, [str(entry) for entry in entries], known if unit is None else unit)
+
+    def save(self, path: str | Path) -> None:
+        """Keep all of it in a NetCDF file (`.nc`) or a Zarr store (`.zarr`), which replaces what is there.
+
+        The file holds `to_xarray()`, and where the run ended in the group `run_state`. Raises `ValueError` for another
+        ending of the path, `ImportError` without the packages.
+        """
+        state = {
+            name: xarray.Variable(tuple(f"{name}_{i}" for i in range(value.ndim)), value)
+            for name, value in self.state.items()
+        }
+        xarray.write(path, self.to_xarray(), xarray.dataset(state, {}, self.state.origin))
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """The result that `save` kept, on the CPU; its `state` continues the run, bit for bit.
+
+        Raises `FileNotFoundError` where there is none, `ValueError` for a file that holds no result, `ImportError`
+        without the packages.
+        """
+        held, end = xarray.read(path)
+        series, states = xarray.variables(held), xarray.variables(end)
+        entries = {axis: tuple(names.values.tolist()) for axis, names in held.coords.items()}
+        labels = entries.get("region", ())
+        return cls(
+            {name: values for name, (_, values, _) in series.items()},
+            lambda: torch.tensor(entries["time"], dtype=torch.float64),
+            RunState({name: values for name, (_, values, _) in states.items()}, **_origin(end.attrs)),
+            _seed(held.attrs),
+            held.attrs["backend"],
+            held.attrs["method"],
+            lambda: {n: Quantity(unit, dims[-1], entries.get(dims[-1], ())) for n, (dims, _, unit) in series.items()},
+            labels if labels and isinstance(labels[0], str) else None,
+        )
 
     def __getitem__(self, name: str) -> Tensor:
         if name in self._series:
@@ -66,3 +180,13 @@ class Result(Mapping[str, Tensor]):
     def __repr__(self) -> str:
         series = ", ".join(f"{name}: {tuple(value.shape)}" for name, value in self.items())
         return f"Result({series}; {self.method}, {self.backend})"
+
+
+def _seed(attrs: Mapping[str, Any]) -> int | None:
+    return int(attrs["seed"]) if "seed" in attrs else None
+
+
+def _origin(attrs: Mapping[str, Any]) -> dict[str, Any]:
+    """`RunState.origin` as a file holds it."""
+    whole = {name: int(attrs[name]) for name in ("step", "first_simulation")}
+    return {**whole, "seed": _seed(attrs), "dt": float(attrs["dt"])}

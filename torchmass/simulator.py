@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -17,7 +18,7 @@ from torchmass.kernels.choice import choose
 from torchmass.kernels.explain import Explanation, explain
 from torchmass.kernels.finite import refuse_nonfinite
 from torchmass.kernels.plan import Outcome, Plan, check_gradient
-from torchmass.monitors import resolve
+from torchmass.monitors import quantities, resolve
 from torchmass.naming import lookup, refuse
 from torchmass.progress import in_stretches
 from torchmass.result import Result, RunState
@@ -241,7 +242,14 @@ class Simulator(nn.Module):
         if not found.finite and not allow_nonfinite:
             refuse_nonfinite(plan, found.series, found.ends)
         return Result(
-            found.series, plan.times, self._end(plan, found), plan.seed, backend, plan.method, self.model.labels
+            found.series,
+            plan.times,
+            self._end(plan, found),
+            plan.seed,
+            backend,
+            plan.method,
+            partial(quantities, self.model, plan.monitors),
+            self.model.labels,
         )
 
     def _end(self, plan: Plan, found: Outcome) -> RunState:
