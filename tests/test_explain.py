@@ -35,7 +35,7 @@ def test_without_a_gradient_nothing_is_kept():
 
 def test_an_eager_run_says_why():
     network = tm.Network(tm.HopfStep(2), [[0.0, 1.0], [1.0, 0.0]])
-    found = tm.Simulator(network, dt=0.1).explain(100.0, checkpoint="sqrt")
+    found = tm.Simulator(network, dt=0.1).explain(100.0, gradient="forward")
     assert (found.backend, found.fused) == ("eager", None)
     assert "its nodes are coupled" in str(found)
 

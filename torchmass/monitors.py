@@ -1,6 +1,6 @@
 """What a run records, as users say it, resolved to one function of the states per series."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from torchmass.dynamics import Dynamics
@@ -36,10 +36,10 @@ def _one(monitor: Any, states: tuple[str, ...], dynamics: Dynamics) -> Monitor:
     refuse("the model", "state to monitor", monitor, [*states, OUTPUT])
 
 
-def quantities(system: System, monitors: Mapping[str, Monitor]) -> dict[str, Quantity]:
-    """What each monitor records."""
+def quantities(system: System, monitors: Mapping[str, Monitor], others: Iterable[str] = ()) -> dict[str, Quantity]:
+    """What each monitor records, and what others compute."""
     states, columns, labels = system.states, system.columns, system.labels or tuple(range(system.in_size))
-    found = {name: Quantity(None, "region", labels) for name in monitors}
+    found = {name: Quantity(None, "region", labels) for name in (*monitors, *others)}
     for name, monitor in monitors.items():
         if isinstance(monitor, OutputMonitor):
             found[name] = Quantity(system.output_unit, "region", labels)

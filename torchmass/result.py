@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple, Self
 
 import torch
@@ -15,13 +16,22 @@ from torchmass.naming import lookup, refuse
 class RunState(dict[str, Tensor]):
     """The states in which a run ended, with all that is needed to continue it bit for bit.
 
-    Give it as `x0` to the next run: the clock, the seed and the simulation indices go on from here.
+    Give it as `x0` to the next run: the clock, the seed and the simulation indices go on from here, and so do observers
+    of the same names, whose memories are `observed`.
     """
 
     def __init__(
-        self, states: Mapping[str, Tensor], *, seed: int | None, step: int, dt: float, first_simulation: int
+        self,
+        states: Mapping[str, Tensor],
+        observed: Mapping[str, Any] | None = None,
+        *,
+        seed: int | None,
+        step: int,
+        dt: float,
+        first_simulation: int,
     ) -> None:
         super().__init__(states)
+        self.observed = dict(observed or {})
         self.seed, self.step, self.dt, self.first_simulation = seed, step, dt, first_simulation
 
     @property
@@ -31,7 +41,8 @@ class RunState(dict[str, Tensor]):
 
     def detach(self) -> "RunState":
         """The same state, cut from the graph: where truncated backpropagation starts anew."""
-        return RunState({name: value.detach() for name, value in self.items()}, **self.origin)
+        observed = {name: watch.detach() for name, watch in self.observed.items()}
+        return RunState({name: value.detach() for name, value in self.items()}, observed, **self.origin)
 
 
 class Quantity(NamedTuple):
@@ -45,6 +56,7 @@ class Quantity(NamedTuple):
 class Result(Mapping[str, Tensor]):
     """The recorded series of a run by monitor, each `(T, *b, N)`, and `"ts"`, `(T,)` in ms, the end of each step.
 
+    What observers say is there as well, with times of their own in `times(name)`.
     `state` is where the run ended, `seed` what its random numbers came from (None if it drew none), `backend` and
     `method` how it was computed, `labels` what the nodes of a network are called, where they have names. `units` are
     those of the series, None for what a callable computed, and `dims` names the axes of one.
@@ -63,15 +75,24 @@ class Result(Mapping[str, Tensor]):
         method: str,
         quantities: Callable[[], Mapping[str, Quantity]],
         labels: tuple[str, ...] | None = None,
+        clocks: Mapping[str, Tensor | None] = MappingProxyType({}),
     ) -> None:
         self._series, self._clock, self._describe = dict(series), clock, quantities
         self.state, self.seed, self.backend, self.method = state, seed, backend, method
-        self.labels = labels
+        self.labels, self._clocks = labels, dict(clocks)
 
     @cached_property
     def ts(self) -> Tensor:
         """The end of each recorded step, (T,), in ms."""
         return self._clock()
+
+    def times(self, name: str) -> Tensor:
+        """The end of each row of a series, in ms. Raises `ValueError` where rows are not in time, as a spectrum's."""
+        lookup("the result", "series", name, self._series)
+        found = self._clocks.get(name, self.ts)
+        if found is None:
+            raise ValueError(f"the rows of {name!r} are not in time.")
+        return found
 
     @cached_property
     def quantities(self) -> Mapping[str, Quantity]:
@@ -89,13 +110,17 @@ class Result(Mapping[str, Tensor]):
         What only the nodes of one group have ends in `region_<group>`; an axis of another size is `<series>_0`, ….
         """
         series, (_, axis, entries) = lookup("the result", "series", name, self._series), self.quantities[name]
-        shape, batch = tuple(series.shape[1:]), tuple(next(iter(self.state.values())).shape[:-1])
+        timed = self._clocks.get(name, self.ts) is not None
+        shape, batch = tuple(series.shape[timed:]), tuple(next(iter(self.state.values())).shape[:-1])
         if shape[: len(batch)] != batch:
             batch = ()
         batches = ("batch",) if len(batch) == 1 else tuple(f"batch_{i}" for i in range(len(batch)))
         rest = shape[len(batch) :]
         named = (axis,) if rest == (len(entries),) else tuple(f"{name}_{i}" for i in range(len(rest)))
-        return ("time", *batches, *named)
+        return (*([self._time_of(name)] if timed else []), *batches, *named)
+
+    def _time_of(self, name: str) -> str:
+        return f"time_{name}" if name in self._clocks else "time"
 
     def to_xarray(self) -> Any:
         """An `xarray.Dataset`: a variable for each series with its `dims`, and the unit as its attribute `units`.
@@ -107,8 +132,14 @@ class Result(Mapping[str, Tensor]):
         quantities = self.quantities.values()
         coords: dict[str, Sequence[Any]] = {axis: entries for _, axis, entries in quantities}
         coords |= {} if self.labels is None else {"region": self.labels}
+        clocks = {
+            self._time_of(name): xarray.Variable((self._time_of(name),), t, "ms") for name, t in self._own_times()
+        }
         made = {"seed": self.seed, "dt": self.state.dt, "method": self.method, "backend": self.backend}
-        return xarray.dataset(variables | {"time": xarray.Variable(("time",), self.ts, "ms")}, coords, made)
+        return xarray.dataset(variables | clocks | {"time": xarray.Variable(("time",), self.ts, "ms")}, coords, made)
+
+    def _own_times(self) -> list[tuple[str, Tensor]]:
+        return [(name, times) for name, times in self._clocks.items() if times is not None]
 
     def to_dataframe(self, series: Sequence[str] | None = None) -> Any:
         """A `pandas.DataFrame` with a column for each of `series`, by default all, and a row for each entry.
@@ -130,7 +161,9 @@ class Result(Mapping[str, Tensor]):
         `ImportError` without MNE.
         """
         values, (known, _, entries) = lookup("the result", "series", series, self._series), self.quantities[series]
-        return mne.signals(values, self.ts, [str(entry) for entry in entries], known if unit is None else unit)
+        return mne.signals(
+            values, self.times(series), [str(entry) for entry in entries], known if unit is None else unit
+        )
 
     def save(self, path: str | Path) -> None:
         """Keep all of it in a NetCDF file (`.nc`) or a Zarr store (`.zarr`), which replaces what is there.
@@ -164,6 +197,7 @@ class Result(Mapping[str, Tensor]):
             held.attrs["method"],
             lambda: {n: Quantity(unit, dims[-1], entries.get(dims[-1], ())) for n, (dims, _, unit) in series.items()},
             labels if labels and isinstance(labels[0], str) else None,
+            {name: _clock(entries, name) for name, (dims, _, _) in series.items() if dims[0] != "time"},
         )
 
     def __getitem__(self, name: str) -> Tensor:
@@ -180,6 +214,11 @@ class Result(Mapping[str, Tensor]):
     def __repr__(self) -> str:
         series = ", ".join(f"{name}: {tuple(value.shape)}" for name, value in self.items())
         return f"Result({series}; {self.method}, {self.backend})"
+
+
+def _clock(entries: Mapping[str, tuple[Any, ...]], name: str) -> Tensor | None:
+    times = entries.get(f"time_{name}")
+    return None if times is None else torch.tensor(times, dtype=torch.float64)
 
 
 def _seed(attrs: Mapping[str, Any]) -> int | None:

@@ -86,6 +86,7 @@ class BOLDSignal(Observer):
     DCM, NeuroImage 38:387, doi:10.1016/j.neuroimage.2007.07.040.
     """
 
+    title = "bold"
     States: ClassVar[Any] = namedtuple("BOLDStates", "s f v q")
     Inputs: ClassVar[Any] = namedtuple("BOLDInputs", "z")
 

@@ -27,6 +27,7 @@ class Chain(Observer):
         if not flat:
             raise ValueError("a chain needs an observer.")
         self.members = nn.ModuleList(flat)
+        self.seen = flat[0].seen
 
     def __iter__(self) -> Iterator[Observer]:
         yield from self.members  # pyright: ignore[reportReturnType]

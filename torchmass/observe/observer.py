@@ -1,7 +1,9 @@
 """Observer: what is seen of a signal, of all of it at once or stretch by stretch as a run produces it."""
 
 import inspect
-from typing import Any
+import re
+from collections.abc import Callable
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor
@@ -11,6 +13,7 @@ from torchmass.parametrised import Parametrised
 from torchmass.values import as_value, check_shape
 
 Carry = tuple[Any, ...]  # tensors, and tuples of them
+Sight = str | Callable[[Any], Tensor]  # what of a run: as a monitor is said
 
 
 class Observer(Parametrised):
@@ -29,13 +32,22 @@ class Observer(Parametrised):
     is something to say at the end.
     """
 
+    title: ClassVar[str]  # what a result calls what it says
+
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
+        cls.title = vars(cls).get("title") or re.sub("(?<=[a-z])(?=[A-Z])", "_", cls.__name__).lower()
         listed = table("Parameters", declared(cls, Param).values())
         cls.__doc__ = "\n".join(filter(None, [inspect.cleandoc(vars(cls).get("__doc__") or ""), "", listed]))
 
     def __init__(self, **values: Any) -> None:
         super().__init__(None, **values)
+        self.seen: Sight = "output"
+
+    def of(self, seen: Sight) -> Self:
+        """See this of a run: a state by name, `"output"` (where not told otherwise) or a callable of the states."""
+        self.seen = seen
+        return self
 
     def advance(self, carry: Carry | None, z: Tensor, dt: float) -> tuple[Carry, Tensor]:
         """What `feed` does with a signal that has been checked; z may have no samples."""
