@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from torchmass.datasets import Connectome, synthetic_connectome, tvb_connectome, tvb_eeg_projection
-from torchmass.datasets.tvb import region_means
+from torchmass.datasets.projection import region_means
 
 pytest.importorskip("tvb_data")
 FOLDER = Path(next(iter(importlib.util.find_spec("tvb_data").submodule_search_locations)))

@@ -67,6 +67,9 @@ from torchmass.noise import OUProcess as OUProcess
 from torchmass.noise import WhiteNoise as WhiteNoise
 from torchmass.observe import BOLDSignal as BOLDSignal
 from torchmass.observe import Chain as Chain
+from torchmass.observe import EEGLeadField as EEGLeadField
+from torchmass.observe import LeadfieldReadout as LeadfieldReadout
+from torchmass.observe import MEGLeadField as MEGLeadField
 from torchmass.observe import Observer as Observer
 from torchmass.observe import Subsample as Subsample
 from torchmass.observe import TemporalAverage as TemporalAverage

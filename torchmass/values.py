@@ -56,6 +56,9 @@ def check_shape(label: str, value: Tensor, per: str, in_size: int) -> None:
             raise ValueError(
                 f"{label} must be (*b, N, N) with [to, from] and N={in_size}, got shape {tuple(value.shape)}."
             )
+    elif per == "sensor":
+        if value.ndim < 2 or value.shape[-1] != in_size:
+            raise ValueError(f"{label} must be (*b, M, N), M sensors by N={in_size}, got shape {tuple(value.shape)}.")
     elif per == "all":
         if value.ndim and value.shape[-1] != 1:
             raise ValueError(f"{label} must be a number or (B, 1), one for all nodes, got shape {tuple(value.shape)}.")
@@ -84,6 +87,14 @@ def whole_steps(label: str, ms: float, dt: float, least: int = 0) -> int:
     if steps < least:
         raise ValueError(f"{label} must be at least {least * dt:g} ms for dt={dt:g} ms, got {ms:g}.")
     return steps
+
+
+def checked_seed(label: str, value: Any) -> int:
+    """`value` as an int; raises a `ValueError` unless it is a whole number from 0 and below 2⁶⁴."""
+    seed = whole(label, value, least=0)
+    if seed >= 2**64:
+        raise ValueError(f"{label} must be below 2⁶⁴, got {seed}.")
+    return seed
 
 
 def report(value: Tensor, wrong: Tensor) -> str:

@@ -1,13 +1,8 @@
 """What the package tvb-data ships for The Virtual Brain: connectomes, and the gain of an EEG."""
 
-from dataclasses import dataclass
-from pathlib import Path
-
-import torch
-from torch import Tensor
-
 from torchmass.datasets.connectome import Connectome
-from torchmass.datasets.packages import require, shipped
+from torchmass.datasets.packages import shipped
+from torchmass.datasets.projection import Projection
 
 REGIONS = (66, 68, 76, 96, 192)
 MAPPED = (76, 192)  # where the package says to which region each vertex of its cortex belongs
@@ -27,18 +22,6 @@ def tvb_connectome(regions: int = 76) -> Connectome:
     return Connectome.from_tvb_zip(shipped("tvb_data", "connectivity", f"connectivity_{regions}.zip"))
 
 
-@dataclass(frozen=True, eq=False)
-class Projection:
-    """`gain`, (M, N): how much of the activity of each region in `labels`, N, each sensor in `sensors`, M, records.
-
-    What the sensors record of a run x, (T, N), is `x @ gain.T`, (T, M).
-    """
-
-    gain: Tensor
-    sensors: tuple[str, ...]
-    labels: tuple[str, ...]
-
-
 def tvb_eeg_projection(regions: int = 76) -> Projection:
     """The gain from the 76 or 192 regions of `tvb_connectome` to 63 electrodes of an EEG, from the package tvb-data.
 
@@ -52,24 +35,10 @@ def tvb_eeg_projection(regions: int = 76) -> Projection:
     """
     _one_of("region mappings", regions, MAPPED)
     labels = tvb_connectome(regions).labels
-    path = shipped("tvb_data", "projectionMatrix", "projection_eeg_65_surface_16k.npy")
-    gain = torch.as_tensor(require("numpy", "tvb_eeg_projection").load(path, allow_pickle=False))  # (65, V)
-    names = _words(shipped("tvb_data", "sensors", "eeg_brainstorm_65.txt"))[::4]  # each followed by x, y, z
-    mapping = _words(shipped("tvb_data", "regionMapping", f"regionMapping_16k_{regions}.txt"))
-    region_of = torch.tensor([int(word) for word in mapping[: gain.shape[1]]])  # what follows the vertices is no cortex
-    kept = gain.isfinite().all(1)
-    means = region_means(gain[kept], region_of, regions)
-    sensors = tuple(name for name, keep in zip(names, kept.tolist(), strict=True) if keep)
-    return Projection(means.to(torch.get_default_dtype()), sensors, labels)
-
-
-def region_means(gain: Tensor, region_of: Tensor, regions: int) -> Tensor:
-    """The mean of `gain`, (M, V), over the vertices of each region, (M, regions); 0 for a region that has none.
-
-    `region_of`, (V,), holds the region of each vertex, counted from 0.
-    """
-    sums = gain.new_zeros(len(gain), regions).index_add(1, region_of, gain)
-    return sums / region_of.bincount(minlength=regions).clamp(min=1)
+    gain = shipped("tvb_data", "projectionMatrix", "projection_eeg_65_surface_16k.npy")
+    mapping = shipped("tvb_data", "regionMapping", f"regionMapping_16k_{regions}.txt")
+    names = shipped("tvb_data", "sensors", "eeg_brainstorm_65.txt").read_text().split()[::4]  # each before its x, y, z
+    return Projection.from_tvb(gain, mapping, labels=labels, sensors=names)
 
 
 def _one_of(what: str, regions: int, known: tuple[int, ...]) -> None:
@@ -77,7 +46,3 @@ def _one_of(what: str, regions: int, known: tuple[int, ...]) -> None:
         raise ValueError(
             f"tvb-data has {what} of {', '.join(map(str, known))} regions, got {regions!r}; take one of them."
         )
-
-
-def _words(path: Path) -> list[str]:
-    return path.read_text().split()
