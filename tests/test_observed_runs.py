@@ -50,6 +50,20 @@ def test_rows_say_when_they_end():
     assert r.dims("mean") == ("time_mean", "region")
 
 
+def test_observed_rows_have_units_and_are_kept_in_files(tmp_path):
+    lead = tm.EEGLeadField(torch.ones(2, 3, dtype=torch.float64))
+    observed = {**observers(), "eeg": tm.Subsample(10.0).then(lead).of("S")}
+    r = simulator().run(1000.0, observe=observed, seed=0)
+    assert r.units == {"bold": "", "mean": "", "eeg": "µV"}
+    assert r.dims("eeg") == ("time_eeg", "sensor")
+    r.save(tmp_path / "run.nc")
+    loaded = tm.Result.load(tmp_path / "run.nc")
+    for name in observed:
+        torch.testing.assert_close(loaded[name], r[name], rtol=0, atol=0)
+        torch.testing.assert_close(loaded.times(name), r.times(name))
+        assert loaded.dims(name) == r.dims(name)
+
+
 @pytest.mark.parametrize("free", ["k", "delays", "weights", "I_o", "sigma"])
 def test_gradients_through_observers_are_those_of_the_series(free):
     found = {}

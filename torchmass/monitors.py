@@ -1,6 +1,6 @@
 """What a run records, as users say it, resolved to one function of the states per series."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from torchmass.dynamics import Dynamics
@@ -9,6 +9,7 @@ from torchmass.naming import refuse
 from torchmass.result import Quantity
 from torchmass.system import System
 
+Seen = Callable[[Quantity], Quantity]
 OUTPUT = "output"  # the series of a bare callable, and the name of the model's own output
 
 
@@ -36,10 +37,12 @@ def _one(monitor: Any, states: tuple[str, ...], dynamics: Dynamics) -> Monitor:
     refuse("the model", "state to monitor", monitor, [*states, OUTPUT])
 
 
-def quantities(system: System, monitors: Mapping[str, Monitor], others: Iterable[str] = ()) -> dict[str, Quantity]:
-    """What each monitor records, and what others compute."""
+def quantities(
+    system: System, monitors: Mapping[str, Monitor], observed: Mapping[str, tuple[str, Seen]]
+) -> dict[str, Quantity]:
+    """What each monitor records; and what is made of what one of them records, by name, where it is observed."""
     states, columns, labels = system.states, system.columns, system.labels or tuple(range(system.in_size))
-    found = {name: Quantity(None, "region", labels) for name in (*monitors, *others)}
+    found = {name: Quantity(None, "region", labels) for name in monitors}
     for name, monitor in monitors.items():
         if isinstance(monitor, OutputMonitor):
             found[name] = Quantity(system.output_unit, "region", labels)
@@ -47,4 +50,4 @@ def quantities(system: System, monitors: Mapping[str, Monitor], others: Iterable
             own = columns.get(monitor.name)
             axis, entries = ("region", labels) if own is None else (f"region_{own.group}", own.named(labels))
             found[name] = Quantity(states[monitor.name].unit, axis, entries)
-    return found
+    return found | {name: made(found[series]) for name, (series, made) in observed.items()}

@@ -16,6 +16,7 @@ from torchmass.kernels.finite import NonFiniteError
 from torchmass.kernels.plan import OutputMonitor, Plan
 from torchmass.naming import lookup
 from torchmass.observe.observer import Carry, Observer, counted, taken
+from torchmass.result import Quantity
 from torchmass.values import is_nonfinite, whole_steps
 
 LEAST_TR = 100.0  # ms; 0.72 or 2 is meant in seconds
@@ -150,6 +151,9 @@ class BOLDSignal(Observer):
 
     def spacing(self, dt: float) -> float:
         return self._every(dt) * dt
+
+    def quantity(self, seen: Quantity) -> Quantity:
+        return seen._replace(unit="")
 
     def _every(self, dt: float) -> int:
         return 1 if self.tr is None else whole_steps("tr", self.tr, dt, least=1)

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torchmass.bounds import Bounds
 from torchmass.naming import refuse
 from torchmass.observe.observer import Carry, Observer
+from torchmass.result import Quantity
 
 
 class Chain(Observer):
@@ -50,6 +51,11 @@ class Chain(Observer):
 
     def spacing(self, dt: float) -> float | None:
         return self[-1].spacing(self._steps(dt)[-1])
+
+    def quantity(self, seen: Quantity) -> Quantity:
+        for observer in self:
+            seen = observer.quantity(seen)
+        return seen
 
     def forward(self, z: Tensor, *, dt: float) -> Tensor:
         """What is seen of the whole signal; here also by those that cannot take it in stretches."""

@@ -12,6 +12,7 @@ from torchmass.declare import Param
 from torchmass.kernels.draws import SENSORS, normals
 from torchmass.naming import lookup
 from torchmass.observe.observer import Carry, Observer, counted, taken
+from torchmass.result import Quantity
 from torchmass.values import as_value, checked_seed
 
 CHUNK = 1024  # samples whose noise is drawn at once: drawing takes some ten times the memory of what it gives
@@ -89,6 +90,9 @@ class LeadField(Observer):
         if self.noise_factor is not None:
             seen = seen + self._noise(self.noise_factor, first, seen)
         return (counted(first + len(z)),), self.referenced(seen)
+
+    def quantity(self, seen: Quantity) -> Quantity:
+        return Quantity(self.unit, "sensor", self.sensors or tuple(range(self.value("L").shape[-2])))
 
     def referenced(self, seen: Tensor) -> Tensor:
         """What is recorded of what the sensors see: all of it."""

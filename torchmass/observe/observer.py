@@ -10,6 +10,7 @@ from torch import Tensor
 
 from torchmass.declare import Param, declared, table
 from torchmass.parametrised import Parametrised
+from torchmass.result import Quantity
 from torchmass.values import as_value, check_shape
 
 Carry = tuple[Any, ...]  # tensors, and tuples of them
@@ -60,6 +61,10 @@ class Observer(Parametrised):
     def spacing(self, dt: float) -> float | None:
         """The time between two rows in ms, of a signal sampled every `dt` ms; None where rows are not in time."""
         return dt
+
+    def quantity(self, seen: Quantity) -> Quantity:
+        """What its rows are, of a signal that is `seen`: of no known unit, where a subclass does not say."""
+        return seen._replace(unit=None)
 
     def forward(self, z: Tensor, *, dt: float) -> Tensor:
         """What is seen of the whole signal, (T, *b, N) sampled every `dt` ms."""

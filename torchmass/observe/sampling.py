@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from torchmass.observe.observer import Carry, Observer, counted, taken
+from torchmass.result import Quantity
 from torchmass.values import whole_steps
 
 
@@ -24,6 +25,9 @@ class Subsample(Observer):
 
     def spacing(self, dt: float) -> float:
         return whole_steps("period", self.period, dt, least=1) * dt
+
+    def quantity(self, seen: Quantity) -> Quantity:
+        return seen
 
     def extra_repr(self) -> str:
         """The period."""
@@ -50,6 +54,9 @@ class TemporalAverage(Observer):
 
     def spacing(self, dt: float) -> float:
         return whole_steps("period", self.period, dt, least=1) * dt
+
+    def quantity(self, seen: Quantity) -> Quantity:
+        return seen
 
     def extra_repr(self) -> str:
         """The period."""
