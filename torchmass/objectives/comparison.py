@@ -1,4 +1,4 @@
-"""Terms that compare one quantity of two series, and what a distance between two quantities is."""
+"""Terms that compare one quantity of two series, or what a function of one's own makes of them."""
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
@@ -8,11 +8,8 @@ from typing import Any, ClassVar, Self
 from torch import Tensor
 
 from torchmass.naming import lookup
-from torchmass.objectives.norms import rms
+from torchmass.objectives.distance import Distance
 from torchmass.objectives.objective import Term
-from torchmass.objectives.signals import matched, refuse_where
-
-Distance = Callable[[Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True, repr=False, kw_only=True)
@@ -52,30 +49,3 @@ class Custom(Term):
     def compare(self, p: Tensor, q: Tensor) -> Tensor:
         """The loss of a prediction and a target, (*b)."""
         return self.function(p, q)
-
-
-def rmse_of(*dims: int) -> Distance:
-    """The root-mean-square difference over these axes."""
-
-    def rmse(p: Tensor, q: Tensor) -> Tensor:
-        p, q = matched(p, q)
-        return rms(p - q, *dims)
-
-    return rmse
-
-
-def relative_of(*dims: int) -> Distance:
-    r"""\(\lVert p - q\rVert / \lVert q\rVert\) over these axes."""
-
-    def relative(p: Tensor, q: Tensor) -> Tensor:
-        p, q = matched(p, q)
-        size = rms(q, *dims)
-        refuse_where(size == 0, "target is 0", "nothing is relative to it")
-        return rms(p - q, *dims) / size
-
-    return relative
-
-
-def complement(similarity: Distance) -> Distance:
-    """1 less a similarity that is 1 at best."""
-    return lambda p, q: 1 - similarity(p, q)

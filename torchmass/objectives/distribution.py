@@ -3,7 +3,7 @@ r"""Distributions of a quantity, as samples (*b, n) or as densities (*b, G) on a
 import torch
 from torch import Tensor
 
-from torchmass.objectives.signals import refuse_constant, refuse_where
+from torchmass.objectives.signals import changing, defined
 
 
 def density(samples: Tensor, x: Tensor, bandwidth: float | None = None) -> Tensor:
@@ -15,14 +15,16 @@ def density(samples: Tensor, x: Tensor, bandwidth: float | None = None) -> Tenso
 
     Source: Scott (1992), Multivariate Density Estimation, doi:10.1002/9780470316849.
     """
-    refuse_constant("a set of samples", samples, -1, "density")
+    samples = changing("a set of samples", samples, -1, "density")
     factor = samples.shape[-1] ** -0.2 if bandwidth is None else bandwidth
     width = factor * samples.std(-1, keepdim=True)
     z = (x - samples[..., None]) / width[..., None]  # (*b, n, G)
     heights = torch.exp(-z.square() / 2).sum(-2)
-    total = heights.sum(-1, keepdim=True)
-    refuse_where(total[..., 0] == 0, "no point of the grid lies within a kernel of a sample", "give a finer grid of x")
-    return heights / (total * (x[1] - x[0]))
+    total = heights.sum(-1)
+    total = defined(
+        total, total == 0, "no point of the grid lies within a kernel of a sample", "give a finer grid of x"
+    )
+    return heights / (total[..., None] * (x[1] - x[0]))
 
 
 def ks_distance(p: Tensor, q: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from torchmass.objectives.comparison import Comparison, complement, relative_of, rmse_of
+from torchmass.objectives.comparison import Comparison
 from torchmass.objectives.connectivity import (
     fc_correlation,
     fc_rmse,
@@ -14,10 +14,11 @@ from torchmass.objectives.connectivity import (
     lagged_covariance,
     upper_triangle,
 )
+from torchmass.objectives.distance import complement, relative_of, rmse_of
 from torchmass.objectives.distribution import sample_ks, sample_wasserstein
 from torchmass.objectives.dynamics import fcd, fcd_ks, fcd_wasserstein
 from torchmass.objectives.evoked import evoked_response
-from torchmass.objectives.signals import known_true
+from torchmass.objectives.signals import truth
 from torchmass.objectives.timeseries import cosine_similarity, timeseries_correlation, timeseries_rmse
 
 
@@ -128,4 +129,4 @@ class EvokedResponse(Comparison):
 
 
 def _looks_like_fc(x: Tensor) -> bool:
-    return known_true((x - x.mT).abs().amax() + (x.diagonal() - 1).abs().amax() < 1e-5)
+    return bool(truth((x - x.mT).abs().amax() + (x.diagonal() - 1).abs().amax() < 1e-5))

@@ -5,12 +5,12 @@ import math
 import torch
 from torch import Tensor
 
-from torchmass.objectives.signals import refuse_constant
+from torchmass.objectives.signals import changing
 
 
 def normed(name: str, x: Tensor, dim: int) -> Tensor:
     """`x` less its mean along `dim`, with norm 1 along it."""
-    refuse_constant(name, x, dim, "correlation")
+    x = changing(name, x, dim, "correlation")
     centred = x - x.mean(dim, keepdim=True)
     centred = centred / centred.detach().abs().amax(dim, keepdim=True)  # squares of 1e-25 would be 0 in float32
     return centred / torch.linalg.vector_norm(centred, dim=dim, keepdim=True)

@@ -5,8 +5,9 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from torchmass.objectives.comparison import Comparison, complement, relative_of, rmse_of
+from torchmass.objectives.comparison import Comparison
 from torchmass.objectives.connectivity import fc_correlation, fc_rmse
+from torchmass.objectives.distance import complement, relative_of, rmse_of
 from torchmass.objectives.spectrum import (
     band_power,
     band_spectrum,

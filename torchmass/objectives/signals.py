@@ -36,31 +36,36 @@ def matched(p: Tensor, q: Tensor) -> tuple[Tensor, Tensor]:
 def refuse_missing(name: str, x: Tensor) -> None:
     """Raise a `ValueError` that says where `x` is NaN or infinite."""
     missing = ~x.detach().isfinite()
-    if known_true(missing.any()):
+    if truth(missing.any()):
         raise ValueError(
             f"{name} has {int(missing.sum())} values that are not finite, the first at index "
             f"{missing.nonzero()[0].tolist()} of shape {tuple(x.shape)}: leave such samples or regions out."
         )
 
 
-def refuse_where(condition: Tensor, complaint: str, reason: str) -> None:
-    """Raise a `ValueError` with the first index at which `condition` is true, where its values can be seen."""
-    if known_true(condition.any()):
-        where = f" at index {condition.nonzero()[0].tolist()}" if condition.ndim else ""
+def defined(x: Tensor, undefined: Tensor, complaint: str, reason: str) -> Tensor:
+    """x itself. Raises a `ValueError` with the first index at which `undefined`, which broadcasts with x, is true.
+
+    Where values cannot be seen, x is NaN there instead: no loss is a number that means nothing.
+    """
+    seen = truth(undefined.any())
+    if seen:
+        where = f" at index {undefined.nonzero()[0].tolist()}" if undefined.ndim else ""
         raise ValueError(f"{complaint}{where}: {reason}.")
+    return torch.where(undefined, torch.nan, x) if seen is None else x
 
 
-def refuse_constant(name: str, x: Tensor, dim: int, what: str) -> None:
-    """Raise a `ValueError` that says where `x` does not change along `dim`, for which `what` is not defined."""
+def changing(name: str, x: Tensor, dim: int, what: str) -> Tensor:
+    """x, where it changes along `dim`; `what` of a constant is not defined, which raises or gives NaN as above."""
     constant = (x.detach() == x.detach().narrow(dim, 0, 1)).all(dim)
-    refuse_where(constant, f"{name} is constant", f"its {what} is not defined")
+    return defined(x.movedim(dim, 0), constant, f"{name} is constant", f"its {what} is not defined").movedim(0, dim)
 
 
-def known_true(condition: Tensor) -> bool:
-    """Whether a boolean scalar is True; False where its value cannot be seen (vmap, compile)."""
+def truth(condition: Tensor) -> bool | None:
+    """Whether a boolean scalar is true; None where its value cannot be seen (vmap, compile)."""
     if torch.compiler.is_compiling():
-        return False
+        return None
     try:
         return bool(condition)
     except RuntimeError:  # inside vmap a value belongs to many members and has no truth of its own
-        return False
+        return None

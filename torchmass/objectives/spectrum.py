@@ -3,8 +3,9 @@
 import torch
 from torch import Tensor
 
+from torchmass.objectives.distance import relative_of
 from torchmass.objectives.norms import rms
-from torchmass.objectives.signals import aligned, refuse_constant, refuse_where, signals
+from torchmass.objectives.signals import aligned, changing, defined, signals
 from torchmass.spectra import band, power_spectral_density, segment_length
 
 
@@ -15,7 +16,7 @@ def band_spectrum(
 
     `high=None` is all from `low`. Raises `ValueError` for a band without frequencies and for a constant signal.
     """
-    refuse_constant("x", signals("x", x), 0, "spectrum")
+    x = changing("x", signals("x", x), 0, "spectrum")
     part = band(low, high, segment_length(len(x), nperseg), dt)
     f, power = power_spectral_density(x, dt, nperseg)
     return f[part], power[part]
@@ -50,11 +51,11 @@ def peak_frequency(x: Tensor, dt: float, low: float, high: float | None, nperseg
         raise ValueError(f"a peak in [{low}, {high}) Hz needs 3 frequencies, the band has {len(f)}: lengthen nperseg.")
     highest = power.argmax(0)  # (*b, N)
     edge = (highest == 0) | (highest == len(f) - 1)
-    refuse_where(edge, f"the power in [{low}, {high}) Hz has no peak", "it is highest at an end; widen the band")
     inner = highest.clamp(1, len(f) - 2)
     left, top, right = (power.gather(0, (inner + i)[None])[0].log() for i in (-1, 0, 1))
     vertex = f[inner] + (f[1] - f[0]) * (left - right) / (left - 2 * top + right) / 2
-    return torch.where(edge, torch.nan, vertex)  # seen where a value cannot be refused, under vmap
+    complaint = f"the power in [{low}, {high}) Hz has no peak"
+    return defined(vertex, edge, complaint, "it is highest at an end of the band; widen it")
 
 
 def log_spectral_distance(p: Tensor, q: Tensor) -> Tensor:
@@ -63,17 +64,17 @@ def log_spectral_distance(p: Tensor, q: Tensor) -> Tensor:
     Source: Gray & Markel (1976), IEEE Trans. Acoust. Speech Signal Process. 24:380, doi:10.1109/TASSP.1976.1162849.
     """
     p, q = aligned(p, q)
-    for name, power in (("prediction", p), ("target", q)):
-        refuse_where(power <= 0, f"{name} has no power", "its logarithm is not defined")
-    return rms(10 * (p.log10() - q.log10()), 0, -1)
+    first, second = (
+        defined(power, power <= 0, f"{name} has no power", "its logarithm is not defined").log10()
+        for name, power in (("prediction", p), ("target", q))
+    )
+    return rms(10 * (first - second), 0, -1)
 
 
 def relative_spectral_distance(p: Tensor, q: Tensor) -> Tensor:
     r"""\(\lVert p - q\rVert / \lVert q\rVert\) over frequencies, the mean over regions: (F, *b, N) twice to (*b)."""
     p, q = aligned(p, q)
-    size = rms(q, 0)
-    refuse_where(size == 0, "target has no power", "nothing is relative to it")
-    return (rms(p - q, 0) / size).mean(-1)
+    return relative_of(0)(p, q).mean(-1)
 
 
 def spectral_shape_distance(p: Tensor, q: Tensor) -> Tensor:
@@ -87,5 +88,4 @@ def spectral_shape_distance(p: Tensor, q: Tensor) -> Tensor:
 
 def _shares(name: str, power: Tensor) -> Tensor:
     total = power.sum(0)
-    refuse_where(total == 0, f"{name} has no power", "it has no shares")
-    return power / total
+    return power / defined(total, total == 0, f"{name} has no power", "it has no shares")

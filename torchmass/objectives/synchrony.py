@@ -8,7 +8,7 @@ from torch import Tensor
 
 from torchmass.objectives.connectivity import functional_connectivity
 from torchmass.objectives.norms import products, rms
-from torchmass.objectives.signals import refuse_constant, signals
+from torchmass.objectives.signals import changing, signals
 from torchmass.spectra import analytic_signal
 
 
@@ -74,5 +74,5 @@ def metastability(phi: Tensor) -> Tensor:
 
 
 def _rotation(x: Tensor) -> Tensor:
-    refuse_constant("x", signals("x", x), 0, "phase")
+    x = changing("x", signals("x", x), 0, "phase")
     return analytic_signal(x - x.mean(0))

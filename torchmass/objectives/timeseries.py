@@ -1,10 +1,9 @@
 """How near two time series are, sample by sample: (T, *b, N) and a target (T, N) or (T, *b, N) to (*b)."""
 
-import torch
 from torch import Tensor
 
 from torchmass.objectives.norms import pearson, rms
-from torchmass.objectives.signals import aligned, refuse_where
+from torchmass.objectives.signals import aligned, defined
 
 
 def timeseries_rmse(p: Tensor, q: Tensor) -> Tensor:
@@ -35,7 +34,6 @@ def cosine_similarity(p: Tensor, q: Tensor) -> Tensor:
 
 
 def _unit(name: str, x: Tensor) -> Tensor:
-    largest = x.detach().abs().amax((0, -1), keepdim=True)
-    refuse_where((largest == 0).squeeze((0, -1)), f"{name} is 0 throughout", "the angle to it is not defined")
-    x = x / largest
-    return x / torch.linalg.vector_norm(x, dim=(0, -1), keepdim=True)
+    size = rms(x, 0, -1)
+    size = defined(size, size == 0, f"{name} is 0 throughout", "the angle to it is not defined")
+    return x / (size[..., None] * (len(x) * x.shape[-1]) ** 0.5)
