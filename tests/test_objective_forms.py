@@ -126,6 +126,21 @@ def test_under_vmap_only_the_member_that_stands_still_is_nan(form):
     torch.testing.assert_close(losses[[0, 2]], form(p[:, [0, 2]], q))
 
 
+def test_objectives_compile_into_one_graph():
+    p, q = rhythms(40, 3, 5), rhythms(40, 5)
+    total = o.FC() + o.FCD(window=12) + 0.1 * o.PSD(dt=10.0, nperseg=20) + o.Metastability() + o.TimeSeries()
+    compiled = torch.compile(total.__call__, fullgraph=True, backend="eager")
+    torch.testing.assert_close(compiled(p, q), total(p, q))
+
+
+@every_smooth_form
+def test_objectives_keep_float32_and_its_digits(form):
+    p, q = rhythms(40, 3, 5), rhythms(40, 5)
+    found = form(p.float(), q.float())
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found.double(), form(p, q), rtol=1e-4, atol=1e-5)
+
+
 @every_form
 def test_a_missing_value_in_the_target_is_refused_and_named(form):
     q = rhythms(40, 5)

@@ -112,7 +112,7 @@ def test_the_gradient_of_a_frequency_follows_it(function):
 
 def test_a_band_whose_power_is_highest_at_an_end_has_no_peak():
     x = tones(10.0, 33.0)
-    with pytest.raises(ValueError, match=r"no peak at index \[0\]"):
+    with pytest.raises(ValueError, match=r"no peak in \[10.0, 60.0\) Hz at index \[0\]"):
         o.peak_frequency(x, 1.0, 10.0, 60.0, nperseg=1000)
     with pytest.raises(ValueError, match="needs 3 frequencies"):
         o.peak_frequency(x, 1.0, 10.0, 12.0, nperseg=1000)

@@ -22,11 +22,16 @@ def power_spectral_density(x: Tensor, dt: float, nperseg: int | None = None) -> 
     Source: Welch (1967), IEEE Trans. Audio Electroacoust. 15:70, doi:10.1109/TAU.1967.1161901.
     """
     n = segment_length(len(x), nperseg)
-    segments = x.unfold(0, n, n - n // 2)  # (W, ..., n)
-    window = torch.hann_window(n, dtype=x.dtype, device=x.device)
+    return frequencies(n, dt, like=x), periodograms(x.unfold(0, n, n - n // 2), dt).mean(0)
+
+
+def periodograms(segments: Tensor, dt: float) -> Tensor:
+    """The one-sided power density of every segment, (W, ..., n) as `unfold` gives them, to (W, F, ...)."""
+    n = segments.shape[-1]
+    window = torch.hann_window(n, dtype=segments.dtype, device=segments.device)
     spectrum = torch.fft.rfft((segments - segments.mean(-1, keepdim=True)) * window)  # (W, ..., F)
-    density = spectrum.abs().square().mean(0) * (_seconds(dt) / window.square().sum())
-    return frequencies(n, dt, like=x), (density * _sides(n, n // 2 + 1, x)).movedim(-1, 0)
+    scale = _sides(n, n // 2 + 1, segments) * (_seconds(dt) / window.square().sum())
+    return (torch.view_as_real(spectrum).square().sum(-1) * scale).movedim(-1, 1)
 
 
 def frequencies(samples: int, dt: float, like: Tensor | None = None) -> Tensor:

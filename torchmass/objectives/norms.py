@@ -26,7 +26,7 @@ def rms(x: Tensor, *dims: int) -> Tensor:
     largest = x.detach().abs().amax(dims, keepdim=True)
     scale = torch.where(largest == 0, torch.ones_like(largest), largest)
     root = torch.linalg.vector_norm(x / scale, dim=dims, keepdim=True) * scale
-    return (root / math.prod(x.shape[dim] for dim in dims) ** 0.5).squeeze(dims)
+    return (root / math.prod([x.shape[dim] for dim in dims]) ** 0.5).squeeze(dims)
 
 
 def products(y: Tensor, x: Tensor) -> Tensor:

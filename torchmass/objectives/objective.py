@@ -4,6 +4,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
+from numbers import Real
 from typing import Self
 
 from torch import Tensor
@@ -34,7 +35,7 @@ class Objective(ABC):
 
     def __call__(self, prediction: Series, target: Series) -> Tensor:
         """The sum of the terms with their weights, (*b)."""
-        first, *others = (weight * term.loss(prediction, target) for term, weight in self.weights.items())
+        first, *others = [weight * term.loss(prediction, target) for term, weight in self.weights.items()]
         return sum(others, start=first)
 
     def terms(self, prediction: Series, target: Series) -> dict[str, Tensor]:
@@ -42,11 +43,11 @@ class Objective(ABC):
         return {repr(term): term.loss(prediction, target) for term in self.weights}
 
     def __mul__(self, weight: float) -> "Objective":
-        if isinstance(weight, bool) or not isinstance(weight, (int, float)):
+        if isinstance(weight, bool) or not isinstance(weight, Real):
             return NotImplemented
         if not 0 < weight < math.inf:
             raise ValueError(f"the weight of {self!r} must be > 0 and finite, got {weight}.")
-        return Sum({term: weight * own for term, own in self.weights.items()})
+        return Sum({term: float(weight) * own for term, own in self.weights.items()})
 
     __rmul__ = __mul__
 

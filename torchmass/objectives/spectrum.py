@@ -50,12 +50,12 @@ def peak_frequency(x: Tensor, dt: float, low: float, high: float | None, nperseg
     if len(f) < 3:
         raise ValueError(f"a peak in [{low}, {high}) Hz needs 3 frequencies, the band has {len(f)}: lengthen nperseg.")
     highest = power.argmax(0)  # (*b, N)
-    edge = (highest == 0) | (highest == len(f) - 1)
     inner = highest.clamp(1, len(f) - 2)
     left, top, right = (power.gather(0, (inner + i)[None])[0].log() for i in (-1, 0, 1))
-    vertex = f[inner] + (f[1] - f[0]) * (left - right) / (left - 2 * top + right) / 2
-    complaint = f"the power in [{low}, {high}) Hz has no peak"
-    return defined(vertex, edge, complaint, "it is highest at an end of the band; widen it")
+    curvature = left - 2 * top + right
+    vertex = f[inner] + (f[1] - f[0]) * (left - right) / curvature / 2
+    none = (highest != inner) | (curvature == 0)
+    return defined(vertex, none, f"no peak in [{low}, {high}) Hz", "power is highest at an end of the band; widen it")
 
 
 def log_spectral_distance(p: Tensor, q: Tensor) -> Tensor:
