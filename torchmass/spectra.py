@@ -16,8 +16,8 @@ def power_spectral_density(x: Tensor, dt: float, nperseg: int | None = None) -> 
 
     in x²/Hz, the mean over segments of n = `nperseg` samples that overlap by half, each less its own mean, w Hann's
     window; frequency 0 and, for even n, the last are not doubled. Equals `scipy.signal.welch`. `dt` is the time
-    between two samples in ms; `nperseg` is 256 unless given, or all samples if there are fewer. Raises `ValueError`
-    for a longer segment than x, one of fewer than 8 samples, and a dt that is no time.
+    between two samples in ms (in the formula s); `nperseg` is 256 unless given, or all samples if there are fewer.
+    Raises `ValueError` for a longer segment than x, one of fewer than 8 samples, and a dt that is no time.
 
     Source: Welch (1967), IEEE Trans. Audio Electroacoust. 15:70, doi:10.1109/TAU.1967.1161901.
     """
