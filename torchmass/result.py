@@ -169,8 +169,8 @@ class Result(Mapping[str, Tensor]):
         """Keep all of it in a NetCDF file (`.nc`) or a Zarr store (`.zarr`), which replaces what is there.
 
         The file holds `to_xarray()`, and where the run ended in the group `run_state`, without the memories of its
-        observers, which begin anew when it is continued. Raises `ValueError` for another ending of the path, `ImportError`
-        without the packages.
+        observers, which begin anew when it is continued. Raises `ValueError` for another ending of the path,
+        `ImportError` without the packages.
         """
         state = {
             name: xarray.Variable(tuple(f"{name}_{i}" for i in range(value.ndim)), value)
