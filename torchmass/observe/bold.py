@@ -17,9 +17,9 @@ from torchmass.kernels.plan import OutputMonitor, Plan
 from torchmass.naming import lookup
 from torchmass.observe.observer import Carry, Observer, counted, taken
 from torchmass.result import Quantity
+from torchmass.observe.repetition import checked_tr
 from torchmass.values import is_nonfinite, whole_steps
 
-LEAST_TR = 100.0  # ms; 0.72 or 2 is meant in seconds
 FRACTION = Bounds(0.0, 1.0, strict=True)
 
 
@@ -112,9 +112,7 @@ class BOLDSignal(Observer):
     def __init__(self, tr: float | None = None, readout: str = "friston2003", **values: Any) -> None:
         chosen = lookup("BOLDSignal", "readout", readout, READOUTS)
         super().__init__(**values)
-        if tr is not None and not LEAST_TR <= tr < float("inf"):
-            raise ValueError(f"tr is in ms and at least {LEAST_TR:g}, got {tr}; {tr} s are tr={1000 * tr:g}.")
-        self.tr, self.readout, self._unread = tr, readout, REVISED - chosen.own
+        self.tr, self.readout, self._unread = checked_tr(tr), readout, REVISED - chosen.own
         self._refuse_unread(values)
 
     @staticmethod

@@ -1,17 +1,15 @@
 """Chain: observers one after the other."""
 
 from collections.abc import Iterator
-from typing import Any, Self
 
 from torch import Tensor, nn
 
-from torchmass.bounds import Bounds
-from torchmass.naming import refuse
+from torchmass.observe.compound import Compound
 from torchmass.observe.observer import Carry, Observer
 from torchmass.result import Quantity
 
 
-class Chain(Observer):
+class Chain(Compound):
     """Observers one after the other: each sees the rows of the one before, at their spacing.
 
     `Chain(TemporalAverage(4.0), BOLDSignal(tr=720.0))` is `TemporalAverage(4.0).then(BOLDSignal(tr=720.0))`.
@@ -28,7 +26,10 @@ class Chain(Observer):
         if not flat:
             raise ValueError("a chain needs an observer.")
         self.members = nn.ModuleList(flat)
-        self.seen = flat[0].seen
+        self.seen, self.title = flat[0].seen, flat[-1].title
+
+    def parts(self) -> list[Observer]:
+        return list(self)
 
     def __iter__(self) -> Iterator[Observer]:
         yield from self.members  # pyright: ignore[reportReturnType]
@@ -57,9 +58,7 @@ class Chain(Observer):
             seen = observer.quantity(seen)
         return seen
 
-    def forward(self, z: Tensor, *, dt: float) -> Tensor:
-        """What is seen of the whole signal; here also by those that cannot take it in stretches."""
-        z = self.checked(z, dt)
+    def whole(self, z: Tensor, dt: float) -> Tensor:
         for observer, step in zip(self, self._steps(dt), strict=True):
             z = observer(z, dt=step)
         return z
@@ -74,35 +73,6 @@ class Chain(Observer):
                 raise ValueError(f"{names[0]} has no rows in time for {names[1]} to observe: it must come last.")
             steps.append(spacing)
         return steps
-
-    def free(self, *names: str, **bounds: tuple[float, float] | Bounds) -> Self:
-        """Make values of the observers trainable; returns self."""
-        for name in names:
-            self._owner(name).free(name)
-        for name, limits in bounds.items():
-            self._owner(name).free(**{name: limits})
-        return self
-
-    def fix(self, *names: str) -> Self:
-        """Undo `free`; returns self."""
-        for name in names:
-            self._owner(name).fix(name)
-        return self
-
-    def assign(self, **values: Any) -> Self:
-        """Give parameters of the observers new values; returns self."""
-        for name, value in values.items():
-            self._owner(name).assign(**{name: value})
-        return self
-
-    def _owner(self, name: str) -> Observer:
-        found = [observer for observer in self if name in observer.declarations]
-        if not found:
-            refuse("Chain", "parameter", name, [known for observer in self for known in observer.declarations])
-        if len(found) > 1:
-            several = " and ".join(type(observer).__name__ for observer in found)
-            raise ValueError(f"{name!r} is a parameter of both {several}: name it on chain[i].")
-        return found[0]
 
     def extra_repr(self) -> str:
         """The observers, in order."""

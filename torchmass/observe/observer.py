@@ -2,7 +2,7 @@
 
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, Self
 
 import torch
@@ -30,10 +30,11 @@ class Observer(Parametrised):
     freed, like those of a model: numbers, (N,), (B, 1) or (B, N).
 
     A subclass defines `advance`, `spacing` where its rows lie further apart than its samples, and `finish` where there
-    is something to say at the end.
+    is something to say at the end; or `whole`, and no `advance`, where nothing can be said before the end.
     """
 
     title: ClassVar[str]  # what a result calls what it says
+    instead: ClassVar[str] = ""  # what does a similar thing stretch by stretch, where `advance` is not defined
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -52,7 +53,7 @@ class Observer(Parametrised):
 
     def advance(self, carry: Carry | None, z: Tensor, dt: float) -> tuple[Carry, Tensor]:
         """What `feed` does with a signal that has been checked; z may have no samples."""
-        raise NotImplementedError
+        raise ValueError(f"{self} sees whole signals, not the stretches of a run: give it the series.{self.instead}")
 
     def finish(self, carry: Carry) -> Tensor | None:
         """What is known when the signal has ended; None where all has been said in the rows."""
@@ -68,7 +69,11 @@ class Observer(Parametrised):
 
     def forward(self, z: Tensor, *, dt: float) -> Tensor:
         """What is seen of the whole signal, (T, *b, N) sampled every `dt` ms."""
-        carry, rows = self.feed(None, z, dt=dt)
+        return self.whole(self.checked(z, dt), dt)
+
+    def whole(self, z: Tensor, dt: float) -> Tensor:
+        """What `forward` does with a signal that has been checked."""
+        carry, rows = self.advance(None, z, dt)
         found = self.finish(carry)
         return rows if found is None else found
 
@@ -89,10 +94,15 @@ class Observer(Parametrised):
             raise ValueError(f"{label} must be (T, *b, N): time first, nodes last; got shape {tuple(z.shape)}.")
         if not 0 < dt < float("inf"):
             raise ValueError(f"dt, the time between two samples, must be > 0 ms and finite, got {dt}.")
-        for name, declaration in self.declarations.items():
-            as_value(label, z, self.like)
-            check_shape(self._label(name), self.value(name), declaration.per, z.shape[-1])
+        for part in self.parts():
+            for name, declaration in part.declarations.items():
+                as_value(label, z, part.like)
+                check_shape(f"{type(part).__name__}.{name}", part.value(name), declaration.per, z.shape[-1])
         return z
+
+    def parts(self) -> Iterable[Parametrised]:
+        """What has the parameters of this observer."""
+        return (self,)
 
     def then(self, *others: "Observer") -> "Observer":
         """An observer of what this one sees."""

@@ -21,7 +21,8 @@ class Subsample(Observer):
 
     def advance(self, carry: Carry | None, z: Tensor, dt: float) -> tuple[Carry, Tensor]:
         count, before = whole_steps("period", self.period, dt, least=1), taken(carry)
-        return (counted((before + len(z)) % count),), z[count - 1 - before :: count]
+        rows = z[count - 1 - before :: count].clone()  # a view would keep the whole stretch
+        return (counted((before + len(z)) % count),), rows
 
     def spacing(self, dt: float) -> float:
         return whole_steps("period", self.period, dt, least=1) * dt
@@ -50,7 +51,7 @@ class TemporalAverage(Observer):
         samples = z if carry is None else torch.cat((carry[0], z))
         periods = len(samples) // count
         complete = samples[: periods * count].unflatten(0, (periods, count))  # (R, k, *b, N)
-        return (samples[periods * count :].clone(),), complete.mean(1)  # a view would keep the whole stretch
+        return (samples[periods * count :].clone(),), complete.mean(1)
 
     def spacing(self, dt: float) -> float:
         return whole_steps("period", self.period, dt, least=1) * dt
