@@ -34,7 +34,8 @@ CoombesByrne4dStep              physiological     4        Next-gen mean-field, 
 Epileptor2dStep                 physiological     2        Virtual epileptic patient, seizure spread   more
 ThalamusStep                    physiological     15       Thalamic spindles, sleep                    more
 ZerlautStep                     physiological     4        Mean field of AdEx neurons, wake and sleep  more
-ZerlautSecondOrderStep          physiological     7        Mean field of AdEx neurons, finite size     more"""
+ZerlautSecondOrderStep          physiological     7        Mean field of AdEx neurons, finite size     more
+WilsonCowanDelayedStep          physiological     2        E-I rates with delays                       more"""
 
 
 def test_the_table_is_as_published():

@@ -68,5 +68,6 @@ from torchmass.result import Result as Result
 from torchmass.result import RunState as RunState
 from torchmass.simulator import Simulator as Simulator
 from torchmass.tvb import from_tvb as from_tvb
+from torchmass.wilson_cowan_delayed import WilsonCowanDelayedStep as WilsonCowanDelayedStep
 
 __version__ = "0.1.0"

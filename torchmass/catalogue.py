@@ -8,6 +8,7 @@ from torchmass import models
 from torchmass.kuramoto import KuramotoNetwork
 from torchmass.model import NeuralMass
 from torchmass.system import System
+from torchmass.wilson_cowan_delayed import WilsonCowanDelayedStep
 
 
 @dataclass(frozen=True)
@@ -51,5 +52,5 @@ class Catalogue:
 
 list_models = Catalogue(
     [value for value in vars(models).values() if isinstance(value, type) and issubclass(value, NeuralMass)]
-    + [KuramotoNetwork]
+    + [KuramotoNetwork, WilsonCowanDelayedStep]
 )
