@@ -21,6 +21,7 @@ CoombesByrneStep                physiological     2        Next-gen mean-field, 
 LarterBreakspearStep            physiological     3        Conductance-based limit cycles / chaos
 EpileptorStep                   physiological     6        Seizure onset/offset, epilepsy
 KuramotoNetwork                 network           1        Phase synchronization
+JansenRitTR                     network           6        Whole-brain EEG, evoked responses
 WilsonCowanNoSaturationStep     physiological     2        E-I rates without refractoriness            more
 WilsonCowanSymmetricStep        physiological     2        E-I rates, one response for both            more
 WilsonCowanSimplifiedStep       physiological     2        E-I rates with two weights                  more

@@ -44,7 +44,7 @@ LAYERS = [  # each may import only from layers above it
     {"mixture", "ends", "partition", "owners"},
     {"groups"},
     {"progress", "kernels.compiled", "kernels.call", "models", "network", "inputs", "monitors", "accuracy"},
-    {"kernels.operator", "kuramoto", "wilson_cowan_delayed"},
+    {"kernels.operator", "kuramoto", "jansen_rit_network", "wilson_cowan_delayed"},
     {"kernels.autograd"},
     {"kernels.forward_gradient"},
     {"kernels.fused"},

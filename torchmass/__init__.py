@@ -27,6 +27,7 @@ from torchmass.declare import Input as Input
 from torchmass.declare import Param as Param
 from torchmass.declare import State as State
 from torchmass.integrators import INTEGRATORS as INTEGRATORS
+from torchmass.jansen_rit_network import JansenRitTR as JansenRitTR
 from torchmass.kernels.finite import NonFiniteError as NonFiniteError
 from torchmass.kuramoto import KuramotoNetwork as KuramotoNetwork
 from torchmass.model import NeuralMass as NeuralMass
