@@ -128,7 +128,7 @@ def test_the_core_needs_torch_and_nothing_else():
     """Everything but torch and what torch itself needs is made unimportable, and a run still works."""
     script = """
 import sys
-for name in ("scipy", "matplotlib", "torchdiffeq", "nitime", "tqdm", "pandas"):
+for name in ("scipy", "matplotlib", "torchdiffeq", "nitime", "tqdm", "pandas", "pooch"):
     sys.modules[name] = None
 import torchmass as tm
 node = tm.HopfStep(2, noise_x=tm.WhiteNoise(0.1)).free("a")
