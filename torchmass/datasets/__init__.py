@@ -8,3 +8,4 @@ from torchmass.datasets.synthetic import synthetic_connectome as synthetic_conne
 from torchmass.datasets.tvb import Projection as Projection
 from torchmass.datasets.tvb import tvb_connectome as tvb_connectome
 from torchmass.datasets.tvb import tvb_eeg_projection as tvb_eeg_projection
+from torchmass.datasets.tvb import tvb_meg_projection as tvb_meg_projection

@@ -1,5 +1,6 @@
-"""What the package tvb-data ships for The Virtual Brain: connectomes, and the gain of an EEG."""
+"""What the package tvb-data ships for The Virtual Brain: connectomes, and the gains of EEG and MEG."""
 
+import bz2
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,12 @@ from torchmass.datasets.packages import require, shipped
 
 REGIONS = (66, 68, 76, 96, 192)
 MAPPED = (76, 192)  # where the package says to which region each vertex of its cortex belongs
+
+EEG = {  # by the electrodes that have a number: the gain from vertices, and the names, each followed by x, y, z
+    62: ("projection_eeg_62_surface_16k.mat", "eeg_unitvector_62.txt.bz2"),
+    63: ("projection_eeg_65_surface_16k.npy", "eeg_brainstorm_65.txt"),
+}
+MEG = ("projection_meg_276_surface_16k.npy", "meg_brainstorm_276.txt")  # names, each followed by two points
 
 
 def tvb_connectome(regions: int = 76) -> Connectome:
@@ -39,28 +46,53 @@ class Projection:
     labels: tuple[str, ...]
 
 
-def tvb_eeg_projection(regions: int = 76) -> Projection:
-    """The gain from the 76 or 192 regions of `tvb_connectome` to 63 electrodes of an EEG, from the package tvb-data.
+def tvb_eeg_projection(regions: int = 76, electrodes: int = 63) -> Projection:
+    """The gain from the 76 or 192 regions of `tvb_connectome` to 62 or 63 electrodes, from the package tvb-data.
 
     The package holds the gain from 16384 vertices of a cortex, in no stated unit and against no stated reference:
     compare shapes, not amplitudes. This is its mean over the vertices of each region, where The Virtual Brain takes the
-    sum. A region without vertices, as 116 of the 192, gets 0. Of the 65 electrodes, IO1 and IO2 have no number in the
-    file and are left out. The electrodes agree with the labels of 76 on left and right; those of 192 are the other way
-    round.
+    sum. A region without vertices, as 116 of the 192, gets 0. The 63 are of 65 electrodes, of which IO1 and IO2 have no
+    number in the file and are left out; they agree with the labels of 76 on left and right, those of 192 are the other
+    way round. The 62 are of another head model, to which the 63 are not comparable; they agree with the labels of 192,
+    and those of 76 are the other way round.
 
     Raises `ValueError` for another number, `ImportError` without tvb-data, `FileNotFoundError` without a file in it.
     """
+    if electrodes not in EEG:
+        raise ValueError(f"tvb-data has gains to {' or '.join(map(str, EEG))} electrodes, got {electrodes!r}.")
+    return _projection(*EEG[electrodes], regions, "tvb_eeg_projection")
+
+
+def tvb_meg_projection(regions: int = 76) -> Projection:
+    """The gain from the 76 or 192 regions of `tvb_connectome` to 248 magnetometers, from the package tvb-data.
+
+    Otherwise as that of the EEG. Of the 276 channels, 28 have no number in the file and are left out: reference
+    sensors, triggers, the electrodes of eyes and heart. Places of the sensors are not read: those in the package do not
+    lie around a head.
+
+    Raises `ValueError` for another number, `ImportError` without tvb-data, `FileNotFoundError` without a file in it.
+    """
+    return _projection(*MEG, regions, "tvb_meg_projection")
+
+
+def _projection(gains: str, sensors: str, regions: int, what: str) -> Projection:
+    """The gain of each region to the sensors that have a number, from the files of vertices and of names."""
     _one_of("region mappings", regions, MAPPED)
-    labels = tvb_connectome(regions).labels
-    path = shipped("tvb_data", "projectionMatrix", "projection_eeg_65_surface_16k.npy")
-    gain = torch.as_tensor(require("numpy", "tvb_eeg_projection").load(path, allow_pickle=False))  # (65, V)
-    names = _words(shipped("tvb_data", "sensors", "eeg_brainstorm_65.txt"))[::4]  # each followed by x, y, z
-    mapping = _words(shipped("tvb_data", "regionMapping", f"regionMapping_16k_{regions}.txt"))
+    labels, path = tvb_connectome(regions).labels, shipped("tvb_data", "projectionMatrix", gains)
+    gain = torch.as_tensor(READERS[path.suffix](path, what))  # (M, V)
+    names = [line.split()[0] for line in _text(shipped("tvb_data", "sensors", sensors)).splitlines()]
+    mapping = _text(shipped("tvb_data", "regionMapping", f"regionMapping_16k_{regions}.txt")).split()
     region_of = torch.tensor([int(word) for word in mapping[: gain.shape[1]]])  # what follows the vertices is no cortex
     kept = gain.isfinite().all(1)
     means = region_means(gain[kept], region_of, regions)
-    sensors = tuple(name for name, keep in zip(names, kept.tolist(), strict=True) if keep)
-    return Projection(means.to(torch.get_default_dtype()), sensors, labels)
+    known = tuple(name for name, keep in zip(names, kept.tolist(), strict=True) if keep)
+    return Projection(means.to(torch.get_default_dtype()), known, labels)
+
+
+READERS = {
+    ".npy": lambda path, what: require("numpy", what).load(path, allow_pickle=False),
+    ".mat": lambda path, what: require("scipy.io", what).loadmat(path)["ProjectionMatrix"],
+}
 
 
 def region_means(gain: Tensor, region_of: Tensor, regions: int) -> Tensor:
@@ -79,5 +111,5 @@ def _one_of(what: str, regions: int, known: tuple[int, ...]) -> None:
         )
 
 
-def _words(path: Path) -> list[str]:
-    return path.read_text().split()
+def _text(path: Path) -> str:
+    return (bz2.decompress(path.read_bytes()) if path.suffix == ".bz2" else path.read_bytes()).decode()
