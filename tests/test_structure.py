@@ -44,7 +44,7 @@ LAYERS = [  # each may import only from layers above it
     {"mixture", "ends", "partition", "owners"},
     {"groups"},
     {"kernels.compiled", "kernels.call", "models", "network", "inputs", "monitors", "accuracy"},
-    {"kernels.operator", "kuramoto"},
+    {"kernels.operator", "kuramoto", "jansen_rit_network", "wilson_cowan_delayed"},
     {"kernels.autograd"},
     {"kernels.forward_gradient"},
     {"kernels.fused"},
@@ -143,7 +143,8 @@ def test_the_core_needs_torch_and_nothing_else():
     """Everything but torch and what torch itself needs is made unimportable, and a run still works."""
     script = """
 import sys
-for name in ("scipy", "matplotlib", "torchdiffeq", "nitime", "tqdm", "pandas", "xarray", "h5py", "zarr", "mne"):
+EXTRAS = ("scipy", "matplotlib", "torchdiffeq", "nitime", "tqdm", "pandas", "xarray", "h5py", "zarr", "mne", "pooch")
+for name in EXTRAS:
     sys.modules[name] = None
 import torchmass as tm
 node = tm.HopfStep(2, noise_x=tm.WhiteNoise(0.1)).free("a")

@@ -28,6 +28,7 @@ from torchmass.declare import Input as Input
 from torchmass.declare import Param as Param
 from torchmass.declare import State as State
 from torchmass.integrators import INTEGRATORS as INTEGRATORS
+from torchmass.jansen_rit_network import JansenRitTR as JansenRitTR
 from torchmass.kernels.finite import NonFiniteError as NonFiniteError
 from torchmass.kuramoto import KuramotoNetwork as KuramotoNetwork
 from torchmass.model import NeuralMass as NeuralMass
@@ -89,5 +90,6 @@ from torchmass.result import Result as Result
 from torchmass.result import RunState as RunState
 from torchmass.simulator import Simulator as Simulator
 from torchmass.tvb import from_tvb as from_tvb
+from torchmass.wilson_cowan_delayed import WilsonCowanDelayedStep as WilsonCowanDelayedStep
 
 __version__ = "0.1.0"
