@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,7 +16,7 @@ def in_stretches(plan: Plan, run: Callable[[Plan], Outcome], label: str) -> Outc
     """What `run(plan)` computes, to the bit, in stretches of which each goes on where the last one ended."""
     series: dict[str, list[Tensor]] = {name: [] for name in plan.monitors}
     found = Outcome({}, plan.x0, plan.histories, finite=True)
-    with _bar(plan.steps, label) as bar:
+    with drawn(plan.steps, label, unit="step", unit_scale=True) as bar:
         for begin, end in _bounds(plan):
             stretch = replace(
                 plan,
@@ -47,9 +48,10 @@ def _bounds(plan: Plan) -> Iterator[tuple[int, int]]:
         begin, end = end, end + length
 
 
-def _bar(steps: int, label: str):
+def drawn(steps: int, label: str, **options: Any):
+    """A bar of so many steps."""
     try:
         from tqdm.auto import tqdm
     except ImportError as error:
         raise ImportError("progress=True draws with tqdm: pip install 'torchmass[fit]'.") from error
-    return tqdm(total=steps, desc=label, unit="step", unit_scale=True, mininterval=0.2)
+    return tqdm(total=steps, desc=label, mininterval=0.2, **options)

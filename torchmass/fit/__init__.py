@@ -1,0 +1,7 @@
+"""Fitting: searches for the free parameters of a simulation that make what it predicts most like a target."""
+
+from torchmass.fit.fitter import BACKENDS as BACKENDS
+from torchmass.fit.fitter import Fitter as Fitter
+from torchmass.fit.gradient import Gradient as Gradient
+from torchmass.fit.journal import FitStep as FitStep
+from torchmass.fit.result import FitResult as FitResult
