@@ -5,3 +5,7 @@ from torchmass.fit.fitter import Fitter as Fitter
 from torchmass.fit.gradient import Gradient as Gradient
 from torchmass.fit.journal import FitStep as FitStep
 from torchmass.fit.result import FitResult as FitResult
+from torchmass.fit.scipy import Scipy as Scipy
+from torchmass.fit.strategies import CMA as CMA
+from torchmass.fit.strategies import Nevergrad as Nevergrad
+from torchmass.fit.strategies import Optuna as Optuna

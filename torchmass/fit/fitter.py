@@ -13,6 +13,8 @@ from torchmass.fit.gradient import Gradient
 from torchmass.fit.journal import FitStep, Journal
 from torchmass.fit.problem import Problem
 from torchmass.fit.result import FitResult
+from torchmass.fit.scipy import Scipy
+from torchmass.fit.strategies import CMA, Nevergrad, Optuna
 from torchmass.kernels.finite import NonFiniteError
 from torchmass.naming import lookup
 from torchmass.simulator import Simulator
@@ -30,6 +32,10 @@ class Backend(Protocol):
 BACKENDS: Mapping[str, Callable[[], Backend]] = {
     "adam": Gradient,
     "lbfgs": partial(Gradient, torch.optim.LBFGS, line_search_fn="strong_wolfe"),
+    "scipy": Scipy,
+    "cma": CMA,
+    "nevergrad": Nevergrad,
+    "optuna": Optuna,
 }
 
 
@@ -41,12 +47,13 @@ class Fitter:
     objective returns a loss, a number or (*b), of which the mean is taken. What `free` was called on is fitted, in the
     model, its couplings and noise, and in `parts`: further modules, such as observers or stimuli, that `predict` uses.
 
-    `backend` is one of `fit.BACKENDS` by name (`"adam"`, `"lbfgs"`) or an instance with options, as
-    `fit.Gradient(torch.optim.SGD, lr=0.1)`. Bounds are those of the declarations or of `free(a=(low, high))`.
+    `backend` is one of `fit.BACKENDS` by name (`"adam"`, `"lbfgs"`, `"scipy"`, `"cma"`, `"nevergrad"`, `"optuna"`) or
+    an instance with options, as `fit.Gradient(torch.optim.SGD, lr=0.1)` or `fit.CMA(population=64)`. Bounds are those
+    of the declarations or of `free(a=(low, high))`.
 
-    Candidates that run together, as `restarts`, are the first batch axis of the prediction, (T, C, 1, N), or
-    (T, C, B, N) where `predict` gives a `batch_size`; the objective must keep the first axis and return (C, …). All of
-    them have the same noise, as each would alone.
+    Candidates that run together, `restarts` or a population, are the first batch axis of the prediction, (T, C, 1, N),
+    or (T, C, B, N) where `predict` gives a `batch_size`; the objective must keep the first axis and return (C, …). All
+    of them have the same noise, as each would alone.
 
     `priors` are distributions by parameter, in natural units; −log p is added to the loss. Where that is a negative
     log-likelihood, the fit finds the maximum a posteriori: of the density over natural units, without the Jacobian of
@@ -141,6 +148,8 @@ class Fitter:
 
     def _result(self, journal: Journal) -> FitResult:
         best, problem = int(journal.best_losses.argmin()), self.problem
+        if not bool(journal.best_losses.isfinite().any()):
+            raise NonFiniteError("no candidate had a finite loss: start elsewhere, or give narrower bounds.")
         seed = int(journal.best_seeds[best])
         with torch.no_grad():
             for path, raw in problem.space.split(journal.best_flat[best]).items():

@@ -130,8 +130,7 @@ class Descent:
 
     def _differentiate(self, losses: Tensor) -> None:
         """The gradients of losses into the `.grad` of the values, checked and clipped."""
-        if not losses.requires_grad:
-            raise ValueError("the loss has no gradient: predict and objective must not leave torch, nor detach.")
+        self.problem.refuse_constant(losses)
         self.optimiser.zero_grad()
         losses.sum().backward()
         for name, raw in self.by_name.items():

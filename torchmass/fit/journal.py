@@ -1,6 +1,6 @@
 """The journal of a fit: its losses step by step, the best so far, and whether it goes on."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -76,7 +76,7 @@ class Journal:
         """The seed of the noise of this step."""
         return self.first_seed + self.step * self.fresh_noise
 
-    def steps(self, progress: Callable[[], dict[str, Any]]) -> Iterator[int]:
+    def steps(self, progress: Callable[[], dict[str, Any]]) -> Generator[int]:
         """The steps left to do, in each of which an evaluation is recorded; `progress` is the backend's, to be kept."""
         with drawn(self.n_steps, "fit", unit="step") if self.progress else nullcontext() as bar:
             if bar is not None:
@@ -119,7 +119,7 @@ class Journal:
         self.stale = torch.where(improved, 0, self.stale + 1)
         step = FitStep(self.step, self.losses, self.best_losses, self.flat, self.problem)
         self.step += 1
-        self.stopped = not bool(self._running().any())
+        self.stopped |= not bool(self._running().any())
         if self.step <= self.told:
             return
         if self.step % self.checkpoint.every == 0 or self.stopped or self.step == self.n_steps:

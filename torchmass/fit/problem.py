@@ -11,11 +11,11 @@ from torch.distributions import Distribution
 from torch.func import functional_call
 
 from torchmass.fit.space import Raws, Space
-from torchmass.kernels.finite import NonFiniteError
+from torchmass.kernels.finite import NonFiniteError, nonfinite_gradient
 from torchmass.naming import lookup
 from torchmass.simulator import Simulator
 from torchmass.start import batch_axes
-from torchmass.values import report
+from torchmass.values import is_nonfinite, report
 
 
 class Evaluation(NamedTuple):
@@ -67,6 +67,25 @@ class Problem(nn.Module):
         """The loss of one window, simulated from where the one before ended; its state is cut from the graph."""
         found = functional_call(self, dict(raws), (seed, candidates), {"window": (target, x0)})
         return found._replace(state=found.state.detach())
+
+    def gradient(self, flat: Tensor, seed: int) -> tuple[Tensor, Tensor]:
+        """The losses at raw numbers, (n,) or (C, n), and their gradient of the same shape, checked to be finite."""
+        flat = flat.detach().requires_grad_()
+        raws = self.space.split(flat)
+        losses = self.evaluate(raws, seed, None if flat.ndim == 1 else len(flat)).losses
+        self.refuse_nonfinite(losses, raws)
+        self.refuse_constant(losses)
+        (found,) = torch.autograd.grad(losses.sum(), flat)
+        for label, column in zip(self.space.labels, found.unbind(-1), strict=True):
+            if is_nonfinite(column):
+                raise nonfinite_gradient(label)
+        return losses.detach(), found
+
+    @staticmethod
+    def refuse_constant(losses: Tensor) -> None:
+        """Raise a `ValueError` for losses that torch cannot differentiate."""
+        if not losses.requires_grad:
+            raise ValueError("the loss has no gradient: predict and objective must not leave torch, nor detach.")
 
     def values(self, raws: Raws) -> dict[str, Tensor]:
         """The parameters by name, in natural units, at raw values."""

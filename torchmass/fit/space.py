@@ -71,6 +71,11 @@ class Space:
         """The name of each of the n numbers: `a`, `w[3]`, `weights[0, 2]`."""
         return [f"{leaf.name}{_index(leaf.shape, k)}" for leaf in self.leaves for k in range(leaf.size)]
 
+    @property
+    def like(self) -> Tensor:
+        """A tensor with the dtype and device of the numbers."""
+        return self.module.get_parameter(self.leaves[0].path).detach()
+
     def present(self) -> dict[str, Tensor]:
         """The raw values that the module has now."""
         return {leaf.path: self.module.get_parameter(leaf.path).detach().clone() for leaf in self.leaves}
@@ -108,7 +113,7 @@ class Space:
 
     def limits(self) -> tuple[Tensor, Tensor]:
         """The ends of the bounds of each number, (n,) twice."""
-        like = self.flat(self.present())
+        like = self.like
         low = torch.cat([like.new_full((leaf.size,), leaf.bounds.low) for leaf in self.leaves])
         high = torch.cat([like.new_full((leaf.size,), leaf.bounds.high) for leaf in self.leaves])
         return low, high
