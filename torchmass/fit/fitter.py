@@ -164,4 +164,5 @@ class Fitter:
             model=problem.sim.model,
             seed=seed,
             problem=problem,
+            raw=journal.best_flat[best],
         )

@@ -1,6 +1,6 @@
 """What a fit found."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
@@ -24,7 +24,8 @@ class FitResult:
     prediction: Any
     model: System
     seed: int
-    problem: Problem = field(repr=False)  # what was minimised
+    problem: Problem  # what was minimised
+    raw: Tensor  # the best parameters as the n numbers of the problem's space
 
     @property
     def n_steps(self) -> int:

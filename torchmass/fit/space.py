@@ -76,6 +76,11 @@ class Space:
         """A tensor with the dtype and device of the numbers."""
         return self.module.get_parameter(self.leaves[0].path).detach()
 
+    @property
+    def takes_batches(self) -> bool:
+        """Whether candidates can run together: whether all parameters are declared."""
+        return all(isinstance(leaf.owner, Parametrised) for leaf in self.leaves)
+
     def present(self) -> dict[str, Tensor]:
         """The raw values that the module has now."""
         return {leaf.path: self.module.get_parameter(leaf.path).detach().clone() for leaf in self.leaves}
