@@ -17,6 +17,7 @@ LAYERS = [  # each may import only from layers above it
         "naming",
         "exprel",
         "sparse",
+        "progress",
         "kernels.philox",
         "kernels.native",
         "kernels.operations",
@@ -54,7 +55,7 @@ LAYERS = [  # each may import only from layers above it
     {"stretches"},
     {"kernels.explain"},
     {"catalogue", "simulator"},
-    {"tvb"},
+    {"tvb", "fit"},
 ]
 
 PACKAGES = (
@@ -67,6 +68,7 @@ PACKAGES = (
     "tvb",
     "observe",
     "export",
+    "fit",
 )  # whose modules may import each other
 
 

@@ -1,6 +1,7 @@
 """torchmass: differentiable neural-mass models in PyTorch. Times are ms, weights are [to, from], noise is per √ms."""
 
 from torchmass import datasets as datasets
+from torchmass import fit as fit
 from torchmass import models as models
 from torchmass import objectives as objectives
 from torchmass import observe as observe
@@ -27,6 +28,8 @@ from torchmass.couplings import TVBTanhCoupling as TVBTanhCoupling
 from torchmass.declare import Input as Input
 from torchmass.declare import Param as Param
 from torchmass.declare import State as State
+from torchmass.fit import FitResult as FitResult
+from torchmass.fit import Fitter as Fitter
 from torchmass.integrators import INTEGRATORS as INTEGRATORS
 from torchmass.jansen_rit_network import JansenRitTR as JansenRitTR
 from torchmass.kernels.finite import NonFiniteError as NonFiniteError

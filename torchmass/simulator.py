@@ -75,6 +75,7 @@ class Simulator(nn.Module):
             raise ValueError(f"backend={backend!r} is for fixed steps; {method!r} runs in torchdiffeq.")
         self.model, self.dt, self.method, self.backend = model, float(dt), method, backend
         self.adjoint, self.rtol, self.atol = adjoint, rtol, atol
+        self.candidates = 1  # along the first batch axis, as a fit sets it: they draw the same random numbers
         starts, pasts = apart(history or {})
         if starts:
             refuse("history=", "source", next(iter(starts)), (f"history_{state}" for state in model.states))
@@ -222,7 +223,7 @@ class Simulator(nn.Module):
         laid_out = lay_out(model, inputs, first_step, steps, self.dt)
         driven = (*(u for u in laid_out if u is not None), *histories.values())
         shape = (*batch_axes(dynamics, starts, driven, batch_size), model.in_size)
-        x = place(starts, shape, seed, first_simulation, model.like)
+        x = place(starts, shape, seed, first_simulation, model.like, self.candidates)
         return Plan(
             dynamics=dynamics,
             method=self.method,
@@ -237,6 +238,7 @@ class Simulator(nn.Module):
             seed=seed,
             first_step=first_step,
             first_simulation=first_simulation,
+            candidates=self.candidates,
             **recorded,
         )
 

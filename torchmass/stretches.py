@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -20,6 +19,7 @@ from torchmass.kernels.finite import refuse_nonfinite
 from torchmass.kernels.plan import Outcome, Plan
 from torchmass.observe.observer import Carry
 from torchmass.observed import Watch
+from torchmass.progress import drawn
 
 BAR = 100  # stretches of a run with a bar
 ROOM, LEAST = 2**20, 512  # numbers of a series that are there at once, and steps of a stretch at the least
@@ -50,7 +50,7 @@ def in_stretches(
     With `finite`, a run that leaves the finite numbers raises. `label` is that of a bar, if there is to be one.
     """
     walk = Walk(plan, watches)
-    with nullcontext() if label is None else _bar(plan.steps, label) as bar:
+    with nullcontext() if label is None else drawn(plan.steps, label, unit="step", unit_scale=True) as bar:
         for begin, end in _bounds(plan.steps, length):
             walk.go(begin, end, run, finite)
             if bar is not None:
@@ -138,11 +138,3 @@ def _part(plan: Plan, begin: int, end: int) -> Plan:
         inputs=tuple(u if u is None or len(u) == 1 else u[begin:end] for u in plan.inputs),
         checkpoint="none" if plan.dynamics.links else plan.checkpoint,
     )
-
-
-def _bar(steps: int, label: str) -> Any:
-    try:
-        from tqdm.auto import tqdm
-    except ImportError as error:
-        raise ImportError("progress=True draws with tqdm: pip install 'torchmass[fit]'.") from error
-    return tqdm(total=steps, desc=label, unit="step", unit_scale=True, mininterval=0.2)

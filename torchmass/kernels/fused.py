@@ -1,6 +1,5 @@
 """A run in one call of a generated kernel, with the exact discrete adjoint as its gradient."""
 
-import math
 from collections.abc import Sequence
 
 import torch
@@ -10,6 +9,7 @@ from torchmass.integrators import Values
 from torchmass.kernels import call as native
 from torchmass.kernels.autograd import CompiledRun, FusedRun
 from torchmass.kernels.call import Call
+from torchmass.kernels.draws import distinct
 from torchmass.kernels.forward_gradient import forward_gradient
 from torchmass.kernels.kernel import DTYPES, KERNELS, kernel_name, tile
 from torchmass.kernels.linked import form_of, link_leaves, refuse_network
@@ -84,7 +84,7 @@ def call_of(plan: Plan, kernel: str, leaves: tuple[Tensor, ...]) -> Call:
         steps=plan.steps,
         first_step=plan.first_step,
         first_simulation=plan.first_simulation,
-        simulations=math.prod(shape[:-1]),
+        simulations=distinct(shape[:-1], plan.candidates),
         transient=plan.transient,
         every=plan.every,
         seed=seed - 2**64 if seed >= 2**63 else seed,
