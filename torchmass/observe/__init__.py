@@ -3,8 +3,6 @@
 from torchmass.observe.bandpass import BandPass as BandPass
 from torchmass.observe.bold import BOLDSignal as BOLDSignal
 from torchmass.observe.chain import Chain as Chain
-from torchmass.observe.leadfield import EEGLeadField as EEGLeadField
-from torchmass.observe.leadfield import MEGLeadField as MEGLeadField
 from torchmass.observe.covariance import Correlation as Correlation
 from torchmass.observe.covariance import Covariance as Covariance
 from torchmass.observe.hilbert import Hilbert as Hilbert
@@ -14,6 +12,8 @@ from torchmass.observe.hrf_kernels import FirstOrderVolterraHRFKernel as FirstOr
 from torchmass.observe.hrf_kernels import GammaHRFKernel as GammaHRFKernel
 from torchmass.observe.hrf_kernels import HRFKernel as HRFKernel
 from torchmass.observe.hrf_kernels import MixtureOfGammasHRFKernel as MixtureOfGammasHRFKernel
+from torchmass.observe.leadfield import EEGLeadField as EEGLeadField
+from torchmass.observe.leadfield import MEGLeadField as MEGLeadField
 from torchmass.observe.observer import Observer as Observer
 from torchmass.observe.readout import LeadfieldReadout as LeadfieldReadout
 from torchmass.observe.sampling import Subsample as Subsample

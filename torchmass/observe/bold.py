@@ -16,8 +16,8 @@ from torchmass.kernels.finite import NonFiniteError
 from torchmass.kernels.plan import OutputMonitor, Plan
 from torchmass.naming import lookup
 from torchmass.observe.observer import Carry, Observer, counted, taken
-from torchmass.result import Quantity
 from torchmass.observe.repetition import checked_tr
+from torchmass.result import Quantity
 from torchmass.values import is_nonfinite, whole_steps
 
 FRACTION = Bounds(0.0, 1.0, strict=True)

@@ -11,6 +11,7 @@ from torchmass.observe.compound import Compound
 from torchmass.observe.hrf_kernels import KERNELS, HRFKernel
 from torchmass.observe.observer import Carry, counted, taken
 from torchmass.observe.repetition import checked_tr
+from torchmass.result import Quantity
 from torchmass.values import whole_steps
 
 
@@ -32,6 +33,8 @@ class HRFBold(Compound):
 
     Raises `ValueError` for tr < 100, which is meant in seconds.
     """
+
+    title = "bold"
 
     def __init__(self, kernel: str | HRFKernel = "volterra", tr: float | None = None, **values: Any) -> None:
         super().__init__()
@@ -58,6 +61,9 @@ class HRFBold(Compound):
 
     def spacing(self, dt: float) -> float:
         return self._every(dt) * dt
+
+    def quantity(self, seen: Quantity) -> Quantity:
+        return seen._replace(unit="")
 
     def _every(self, dt: float) -> int:
         return 1 if self.tr is None else whole_steps("tr", self.tr, dt, least=1)

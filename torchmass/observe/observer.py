@@ -33,7 +33,7 @@ class Observer(Parametrised):
     is something to say at the end; or `whole`, and no `advance`, where nothing can be said before the end.
     """
 
-    title: ClassVar[str]  # what a result calls what it says
+    title: str  # what a result calls what it says
     instead: ClassVar[str] = ""  # what does a similar thing stretch by stretch, where `advance` is not defined
 
     def __init_subclass__(cls) -> None:
