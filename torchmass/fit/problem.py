@@ -100,7 +100,7 @@ class Problem(nn.Module):
             return {leaf.name: leaf.value().detach().clone() for leaf in self.space.leaves}
         sim = copy.copy(self.sim)
         sim.candidates = candidates or 1
-        with _seeded(seed):
+        with seeded(seed):
             if window is None:
                 prediction, state, target = self.predict(sim), None, self.target
             else:
@@ -144,7 +144,7 @@ class Problem(nn.Module):
 
 
 @contextmanager
-def _seeded(seed: int) -> Iterator[None]:
+def seeded(seed: int) -> Iterator[None]:
     """Runs without a seed take theirs from torch's default generator: seeded here, and as before afterwards."""
     with torch.random.fork_rng(devices=()):
         torch.default_generator.manual_seed(seed)
