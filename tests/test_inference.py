@@ -28,9 +28,9 @@ class RelaxingStep(tm.NeuralMass):
         return ((p.m - s.x) / p.tau,)
 
 
-def relaxing(nodes=1, sigma=0.0, **values) -> tm.Simulator:
+def relaxing(nodes=1, sigma=0.0, backend="auto", **values) -> tm.Simulator:
     noise = {"noise_x": tm.WhiteNoise(sigma)} if sigma else {}
-    return tm.Simulator(RelaxingStep(nodes, **values, **noise), dt=DT)
+    return tm.Simulator(RelaxingStep(nodes, **values, **noise), DT, backend=backend)
 
 
 def last(sim):
@@ -50,7 +50,7 @@ def test_a_row_is_the_simulation_of_its_number_at_its_parameters():
     for i, m in enumerate(theta[:, 0].tolist()):
         torch.manual_seed(4)  # from which a run takes its own
         alone = relaxing(3, sigma=0.3, m=m).run(STEPS * DT, sample_every=STEPS - 1, first_simulation=i)
-        torch.testing.assert_close(found[i], alone["x"][-1])
+        torch.testing.assert_close(found[i], alone["x"][-1].float())
 
 
 @pytest.mark.parametrize("chunk", [1, 3, 64])
@@ -104,7 +104,7 @@ def test_columns_are_in_the_order_asked_for_and_of_vectors_one_each():
     assert simulate.labels == ["m[0]", "m[1]", "tau"]
     theta = torch.tensor([[1.0, -1.0, 5.0], [0.5, 0.0, 10.0]])
     h = DT / theta[:, 2:]
-    torch.testing.assert_close(simulate(theta), theta[:, :2] * (1 - (1 - h + h**2 / 2) ** STEPS))
+    torch.testing.assert_close(simulate(theta), (theta[:, :2] * (1 - (1 - h + h**2 / 2) ** STEPS)).float())
 
 
 def test_the_prior_is_uniform_between_bounds_or_as_given():
@@ -141,12 +141,12 @@ def test_bad_input_is_refused():
 # ---- posteriors -----------------------------------------------------------------------------------------------------
 
 
-def relaxation_posterior(prior=None, sigma=0.5, nodes=4):
+def relaxation_posterior(prior=None, sigma=0.5, nodes=4, backend="auto"):
     """That of m, from noisy looks at a relaxation; and its closed form, mean and standard deviation."""
     generator = torch.Generator().manual_seed(1)
     shape = 1 - DECAY ** torch.arange(1, STEPS + 1)  # of the relaxation to 1
     target = shape[:, None] * 0.8 + sigma * torch.randn(STEPS, nodes, generator=generator)
-    sim = relaxing(nodes)
+    sim = relaxing(nodes, backend=backend)
     sim.model.free("m")
     priors = {} if prior is None else {"m": prior}
     fitter = tm.Fitter(sim, GaussianLikelihood(sigma), target, priors=priors)
@@ -178,7 +178,7 @@ def test_the_density_over_raw_is_that_over_natural_units_times_the_jacobian():
 
 
 def test_the_gradients_of_density_and_potential_are_its_differences():
-    sim = relaxing(2)
+    sim = relaxing(2, backend="eager")
     sim.model.free("m", tau=(2.0, 30.0))
     fitter = tm.Fitter(sim, GaussianLikelihood(0.5), torch.ones(STEPS, 2), priors={"tau": Gamma(2.0, 0.1)})
     posterior = tm.Posterior(fitter)

@@ -58,13 +58,13 @@ class Simulations:
                 f"{label} has no two bounds to be uniform between: free it as free({label}=(low, high)), or give its "
                 f"prior, params={{{label!r}: torch.distributions…}}."
             )
-        return Independent(Uniform(low, high), 1)
+        return Independent(Uniform(low.float(), high.float()), 1)
 
     @torch.no_grad()
     def __call__(
         self, theta: Tensor, *, seed: int | None = None, first_simulation: int = 0, progress: bool = False
     ) -> Tensor:
-        """The summary (B, F) of a simulation for each row of theta (B, D), in its dtype; NaN where one diverges.
+        """The summary (B, F) of a simulation for each row of theta (B, D), float32 for sbi; NaN where one diverges.
 
         Row i draws the noise of simulation `first_simulation + i` of `seed`, whatever the rows around it and however
         many run at once; without `seed`, of a seed from torch's default generator, which `torch.manual_seed` and the
@@ -81,7 +81,7 @@ class Simulations:
                 found.append(functional_call(self._summarised, raws, (seed, first, len(rows))))
                 if bar is not None:
                     bar.update(len(rows))
-        return torch.cat(found).to(theta.dtype)
+        return torch.cat(found).float()
 
     def _checked(self, theta: Tensor) -> Tensor:
         if theta.ndim != 2 or theta.shape[1] != len(self.labels) or not len(theta):
