@@ -114,6 +114,17 @@ def test_a_search_that_was_killed_ends_as_if_it_had_not_been(backend, tmp_path):
     assert torch.equal(whole.best_params["w"], resumed.best_params["w"])
 
 
+@pytest.mark.parametrize("backend", [CMA(8), Scipy()])
+def test_a_search_that_asks_for_other_candidates_than_it_did_cannot_go_on(backend, tmp_path):
+    path = tmp_path / "fit.pt"
+    square_fitter(backend).fit(4, checkpoint=path)
+    kept = torch.load(path, weights_only=True)
+    kept["progress"]["asked"][1] = "another"
+    torch.save(kept, path)
+    with pytest.raises(ValueError, match="asks for other candidates than it did"):
+        square_fitter(backend).fit(8, checkpoint=path)
+
+
 @pytest.mark.parametrize("backend", POPULATIONS)
 def test_searches_leave_the_generators_of_the_user_alone(backend):
     before, ours = np.random.get_state(), torch.get_rng_state()
@@ -148,8 +159,8 @@ def test_a_search_that_has_converged_ends():
 
 def test_a_parameter_without_bounds_is_searched_in_units_of_its_size():
     sim = tm.Simulator(tm.HopfStep(1, a=-2e-4).free("a"), dt=0.1)
-    fitter = tm.Fitter(sim, lambda a: (a / 3e-4 + 1).square().mean(-1), predict=lambda sim: sim.model.a)
-    fitter = tm.Fitter(sim, fitter.problem.objective, predict=fitter.problem.predict, backend=CMA(8))
+    objective = lambda a: (a / 3e-4 + 1).square().mean(-1)
+    fitter = tm.Fitter(sim, objective, predict=lambda sim: sim.model.a, backend=CMA(8))
     assert fitter.fit(30).best_params["a"].item() == pytest.approx(-3e-4, rel=1e-3)
 
 

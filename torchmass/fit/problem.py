@@ -76,9 +76,9 @@ class Problem(nn.Module):
         self.refuse_nonfinite(losses, raws)
         self.refuse_constant(losses)
         (found,) = torch.autograd.grad(losses.sum(), flat)
-        for label, column in zip(self.space.labels, found.unbind(-1), strict=True):
-            if is_nonfinite(column):
-                raise nonfinite_gradient(label)
+        if is_nonfinite(found):
+            wrong = ~found.isfinite().reshape(-1, found.shape[-1]).all(0)
+            raise nonfinite_gradient(self.space.labels[int(wrong.nonzero()[0])])
         return losses.detach(), found
 
     @staticmethod
