@@ -13,7 +13,7 @@ from torchmass.dynamics import Dynamics, batch_shape
 from torchmass.integrators import Values
 from torchmass.kernels.draws import numbered, uniforms
 from torchmass.result import RunState
-from torchmass.values import whole
+from torchmass.values import checked_seed, whole
 
 Starts = Mapping[str, Tensor | Distribution]
 
@@ -95,8 +95,8 @@ def origin(
     random = bool(dynamics.drives) or any(isinstance(start, Distribution) for start in starts.values())
     if seed is None and random:
         seed = int(torch.randint(0, 2**63 - 1, ()).item())
-    if seed is not None and whole("seed", seed, least=0) >= 2**64:
-        raise ValueError(f"seed must be below 2⁶⁴, got {seed}.")
+    if seed is not None:
+        checked_seed("seed", seed)
     if whole("first_simulation", first, least=0) >= 2**32:
         raise ValueError(f"first_simulation must be below 2³², got {first}.")
     return seed, step, first

@@ -11,6 +11,7 @@ from torchmass.kernels.philox import MASK, philox, uniform
 WORDS = 4  # random words in a block: one for each of four steps
 STARTS = 1 << 16  # sources from here on draw initial states
 STIMULI = 1 << 17  # the source of stimuli, so that the seed of a run may be theirs too
+SENSORS = 1 << 18  # and the source of the noise of sensors
 
 
 def distinct(batch: Sequence[int], candidates: int) -> int:
