@@ -71,8 +71,10 @@ def test_a_population_is_its_candidates_one_at_a_time(backend):
     fitter = network_fitter(POPULATIONS[backend]())
     space = fitter.problem.space
     flat = fitter.backend.strategy(space, 0, 5).ask()
-    together = fitter.problem.evaluate(space.split(flat), 0, len(flat)).losses
-    alone = torch.stack([fitter.problem.evaluate(space.split(one), 0).losses for one in flat])
+    losses = lambda some, *count: fitter.problem.at(
+        space.split(some), lambda: fitter.problem.evaluate(0, *count).losses
+    )
+    together, alone = losses(flat, len(flat)), torch.stack([losses(one) for one in flat])
     torch.testing.assert_close(together, alone, rtol=1e-10, atol=0)
 
 

@@ -67,7 +67,7 @@ class Population:
     @torch.no_grad()
     def _losses(self, problem: Problem, flat: Tensor, seed: int) -> Tensor:
         raws = problem.space.split(flat)
-        losses = problem.evaluate(raws, seed, len(flat)).losses
+        losses = problem.at(raws, lambda: problem.evaluate(seed, len(flat)).losses)
         if self.penalty is None:
             problem.refuse_nonfinite(losses, raws)
         return losses

@@ -89,6 +89,6 @@ class _Evaluations:
             return torch.cat((loss.reshape(1), found))
         raws = self.problem.space.split(flat)
         with torch.no_grad():
-            loss = self.problem.evaluate(raws, self.journal.seed).losses
+            loss = self.problem.at(raws, lambda: self.problem.evaluate(self.journal.seed).losses)
         self.problem.refuse_nonfinite(loss, raws)
         return loss.reshape(1)
