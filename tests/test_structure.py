@@ -51,10 +51,11 @@ LAYERS = [  # each may import only from layers above it
     {"kernels.choice"},
     {"kernels.explain"},
     {"catalogue", "simulator"},
+    {"linear"},
     {"tvb"},
 ]
 
-PACKAGES = ("models", "couplings", "viz", "datasets", "stimuli", "tvb")  # whose modules may import each other
+PACKAGES = ("models", "couplings", "viz", "datasets", "stimuli", "tvb", "linear")  # whose modules may import each other
 
 
 def layer(module: str) -> int:

@@ -1,6 +1,7 @@
 """torchmass: differentiable neural-mass models in PyTorch. Times are ms, weights are [to, from], noise is per √ms."""
 
 from torchmass import datasets as datasets
+from torchmass import linear as linear
 from torchmass import models as models
 from torchmass import objectives as objectives
 from torchmass import stimuli as stimuli

@@ -105,7 +105,9 @@ class System(nn.Module):
         dynamics = self.dynamics()
         processes = dict.fromkeys(dynamics.names[len(dynamics.States._fields) :], self.like.new_zeros(()))
         x = self._state({**processes, **state})
-        return self.own(dict(zip(dynamics.States._fields, dynamics.slopes(x, self.checked_inputs(inputs)), strict=True)))
+        return self.own(
+            dict(zip(dynamics.States._fields, dynamics.slopes(x, self.checked_inputs(inputs)), strict=True))
+        )
 
     def forward(
         self,
@@ -166,7 +168,7 @@ class System(nn.Module):
         return {name: self._checked(name, value) for name, value in state.items()}
 
     def checked_inputs(self, inputs: Mapping[str, Any]) -> list[Tensor]:
-        """Values of some inputs, (*b, N) or (*b, n), as tensors of all nodes, 0 for the others; raises for wrong ones."""
+        """Values of some inputs, (*b, N) or (*b, n), as tensors of all nodes, 0 for the others."""
         for name in inputs:
             lookup(self.label, "input", name, self.inputs)
         return list(self.spread({name: self._checked(name, inputs.get(name, 0.0)) for name in self.inputs}).values())

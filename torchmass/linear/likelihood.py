@@ -34,7 +34,7 @@ def _normal(x: Tensor, covariance: Tensor) -> Tensor:
 
 
 def whittle(x: Tensor, dt: float, spectrum: Callable[[Tensor], Tensor], band: tuple[float, float]) -> Tensor:
-    r"""\(-\sum_k \log\det \pi S(f_k) + d_k^* S(f_k)^{-1} d_k\) of a signal (T, *b, N), rows `dt` ms apart: (*b).
+    r"""\(-\sum_k \log\det \frac{\pi}{dt} S(f_k) + d_k^* S(f_k)^{-1} d_k\) of a signal (T, *b, N), rows dt apart: (*b).
 
     d is the Fourier transform of the signal less its mean, scaled as S, one-sided per Hz, at the frequencies of T rows
     within the band, in Hz, other than 0 and Nyquist's.
@@ -50,14 +50,19 @@ def whittle(x: Tensor, dt: float, spectrum: Callable[[Tensor], Tensor], band: tu
     if bool((failed > 0).any()):
         raise ValueError("the cross-spectrum has no inverse: a signal follows from the others; add noise to each node.")
     white = torch.linalg.solve_triangular(lower, d.unsqueeze(-1), upper=False).squeeze(-1)
-    spread = 2 * torch.diagonal(lower, dim1=-2, dim2=-1).real.log().sum(-1) + d.shape[-1] * math.log(math.pi)
+    spread = 2 * torch.diagonal(lower, dim1=-2, dim2=-1).real.log().sum(-1) + d.shape[-1] * math.log(
+        math.pi / (1e-3 * dt)
+    )
     return -((white.abs().square()).sum(-1) + spread).sum(0)
 
 
-def check_series(name: str, x: Tensor, size: int) -> Tensor:
-    """A series (T, *b, N), as it is; raises `ValueError` for another shape and for numbers that are not finite."""
+def check_series(name: str, x: Tensor, size: int, batch: int) -> Tensor:
+    """A series (T, *b, N), with at least so many axes *b.
+
+    Raises `ValueError` for another shape, and for what is not finite.
+    """
     if x.ndim < 2 or len(x) < 3 or x.shape[-1] != size:
         raise ValueError(f"{name} must be (T, *b, N) with T ≥ 3 and N={size}, got shape {tuple(x.shape)}.")
     if is_nonfinite(x):
         raise ValueError(f"{name} must be finite, got {float(x[~x.isfinite()][0])}; cut out what is missing.")
-    return x
+    return x.reshape(len(x), *[1] * (batch + 2 - x.ndim), *x.shape[1:])

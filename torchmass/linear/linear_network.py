@@ -16,12 +16,18 @@ from torchmass.links import Link
 
 @dataclass(frozen=True)
 class Path:
-    """A coupling to first order: node i receives `entry[i]` · Σ_j `gains[i, j]` (`exit[j]` · z_j(t − `delays[i, j]`))."""
+    """A coupling to first order: node i receives `entry`_i Σ_j `gains`_ij `exit`_j · z_j(t − `delays`_ij)."""
 
     entry: Tensor  # (*b, N, S)
     gains: Tensor  # (*b, N, N), [to, from]
     exit: Tensor  # (*b, N, S)
     delays: Tensor | None  # (*b, N, N) in ms
+
+    @property
+    def detached(self) -> "Path":
+        """The same, cut from the graph."""
+        late = None if self.delays is None else self.delays.detach()
+        return Path(self.entry.detach(), self.gains.detach(), self.exit.detach(), late)
 
     def padded(self, size: int) -> "Path":
         """The same among more states."""
@@ -31,7 +37,7 @@ class Path:
 
 @dataclass(frozen=True)
 class LinearNetwork:
-    r"""\(\dot z_i = J_i z_i + \) what arrives through the paths \(+\; G_i\,\xi_i\), ξ white noise of unit strength per √ms.
+    r"""\(\dot z_i = J_i z_i + G_i\,\xi_i + \) what arrives through the paths, ξ white noise of strength 1 per √ms.
 
     z holds the states of the model and, after them, its Ornstein–Uhlenbeck processes. A state that a node does not
     have decays by itself at 1/ms.
@@ -49,8 +55,7 @@ class LinearNetwork:
     @property
     def detached(self) -> "LinearNetwork":
         """The same network, cut from the graph."""
-        paths = tuple(Path(*(x if x is None else x.detach() for x in vars(path).values())) for path in self.paths)
-        return LinearNetwork(self.local.detach(), self.noise.detach(), paths)
+        return LinearNetwork(self.local.detach(), self.noise.detach(), tuple(path.detached for path in self.paths))
 
     @property
     def matrix(self) -> Tensor:
@@ -74,7 +79,7 @@ def flattened(x: Tensor) -> Tensor:
 
 
 def linear_network(dynamics: Dynamics, x: Values, u: Sequence[Tensor], idle: Tensor) -> LinearNetwork:
-    """The equations about the state `x`, (*b, N) each, under constant inputs `u`; `idle`, (N, S), are not the nodes'."""
+    """The equations about the state `x`, (*b, N) each, under inputs `u`; no node has what is `idle` of it, (N, S)."""
     count, states = len(x), torch.stack(x)
     inputs = [value.expand(x[0].shape) for value in undelayed(dynamics).inputs(x, u)]
     slopes = lambda v: stack_like(v[0], dynamics.local(tuple(v[:count]), dynamics.Inputs(*v[count:])))

@@ -16,7 +16,7 @@ from torchmass.linear.linear_network import LinearNetwork
 from torchmass.linear.lyapunov import lyapunov
 from torchmass.linear.readout import readout_of
 from torchmass.linear.rest import Point, point
-from torchmass.linear.spectrum import cross_spectrum, folded, integrated
+from torchmass.linear.spectrum import cross_spectrum, folded, integrated, power
 from torchmass.linear.stability import unstable_modes
 from torchmass.naming import refuse
 from torchmass.system import System
@@ -24,7 +24,7 @@ from torchmass.system import System
 
 @dataclass(frozen=True)
 class Linearisation:
-    r"""\(\dot z = Az + \xi\) with delays, z the deviation from rest of the states and of the Ornstein–Uhlenbeck processes.
+    r"""\(\dot z = Az + \xi\), with delays in A: how states and Ornstein–Uhlenbeck processes z deviate from rest.
 
     Noise is that of the system: with `g`, as strong as at rest. What is asked for is that of one signal, `monitor`, and
     stationary: methods raise `ValueError` where deviations grow, naming the eigenvalue, or with delays how many modes
@@ -52,7 +52,7 @@ class Linearisation:
 
     @cached_property
     def state_covariance(self) -> Tensor:
-        r"""Σ of all states and processes, (*b, S·N, S·N), in the order of `matrix`: \(A\Sigma + \Sigma A^\top + Q = 0\)."""
+        r"""Σ of all states and processes, (*b, S·N, S·N), ordered as `matrix`: \(A\Sigma + \Sigma A^\top + Q = 0\)."""
         self.check_stable()
         return lyapunov(self.matrix, self.network.diffusion)
 
@@ -69,7 +69,9 @@ class Linearisation:
             return f"with its delays {count} modes grow" if count else ""
         worst = self.eigenvalues.flatten()[self.eigenvalues.real.flatten().argmax()]
         value, hertz = complex(worst), abs(worst.imag.item()) * 1e3 / (2 * math.pi)
-        return f"the eigenvalue {value:.4g} per ms ({hertz:.4g} Hz) has no negative real part" if value.real >= 0 else ""
+        return (
+            f"the eigenvalue {value:.4g} per ms ({hertz:.4g} Hz) has no negative real part" if value.real >= 0 else ""
+        )
 
     def covariance(self) -> Tensor:
         """The covariance of the signal between nodes, (*b, N, N); with delays, the integral of the spectrum."""
@@ -99,17 +101,16 @@ class Linearisation:
     def cross_spectrum(self, frequencies: Any) -> Tensor:
         r"""The cross-spectral density of the signal, one-sided per Hz, (F, *b, N, N), at frequencies (F,) in Hz.
 
-        \(S(\omega) = 2\,H(\omega)H(\omega)^*\), \(H = C\,(i\omega - A(\omega))^{-1}G\), where \(A(\omega)\) has the delays of
-        the couplings as \(e^{-i\omega d}\). Its integral over frequencies from 0 is the covariance; `[i, j]` is
+        \(S(\omega) = 2\,H(\omega)H(\omega)^*\), \(H = C\,(i\omega - A(\omega))^{-1}G\), where \(A(\omega)\) has the
+        delays as \(e^{-i\omega d}\). Its integral over frequencies from 0 is the covariance; `[i, j]` is
         `scipy.signal.csd(x_j, x_i)` of a long run.
         """
-        self.check_stable()
-        f = torch.as_tensor(frequencies).to(self.readout).reshape(-1)
-        return self._own(2e-3 * cross_spectrum(self.network, self.readout, f * (2e-3 * math.pi)))
+        return self._own(2e-3 * cross_spectrum(self.network, self.readout, self._omega(frequencies)))
 
     def spectrum(self, frequencies: Any) -> Tensor:
         """The power spectral density of the signal, one-sided per Hz as Welch's, (F, *b, N), at frequencies in Hz."""
-        return torch.diagonal(self.cross_spectrum(frequencies), dim1=-2, dim2=-1).real
+        found = 2e-3 * power(self.network, self.readout, self._omega(frequencies))
+        return found if self.nodes is None else self.nodes.own(found)
 
     def log_likelihood(self, series: Mapping[str, Tensor], dt: float) -> Tensor:
         """The log density of a recording of all states and processes, (T, *b, N) each, rows `dt` ms apart: (*b).
@@ -120,15 +121,12 @@ class Linearisation:
         for name in self.rest:
             if name not in series:
                 refuse("the recording", "state", name, series)
-        sizes = {name: value.shape[-1] for name, value in self.rest.items()}
-        parts = [check_series(name, series[name], sizes[name]) - value for name, value in self.rest.items()]
-        z = torch.cat(torch.broadcast_tensors(*parts) if len(set(sizes.values())) == 1 else parts, -1)
+        parts = [self._checked(name, series[name], rest.shape[-1]) - rest for name, rest in self.rest.items()]
+        z = torch.cat(parts, -1)
         propagator = torch.linalg.matrix_exp(self.matrix * dt)
         return markov(z, propagator, self.state_covariance)
 
-    def whittle_log_likelihood(
-        self, x: Tensor, dt: float, band: tuple[float, float] = (0.0, math.inf)
-    ) -> Tensor:
+    def whittle_log_likelihood(self, x: Tensor, dt: float, band: tuple[float, float] = (0.0, math.inf)) -> Tensor:
         """The log density of a recording of the signal, (T, *b, N), rows `dt` ms apart, by its Fourier transform: (*b).
 
         Whittle's approximation, for long recordings, with delays or without: Fourier components are independent, with
@@ -142,7 +140,15 @@ class Linearisation:
         self.check_stable()
         size = self.readout.shape[-2] if self.nodes is None else len(self.nodes.nodes)
         spectrum = lambda f: self._own(2e-3 * folded(self.network, self.readout, f * (2e-3 * math.pi), dt))
-        return whittle(check_series("x", x, size), dt, spectrum, band)
+        return whittle(self._checked("x", x, size), dt, spectrum, band)
+
+    def _omega(self, frequencies: Any) -> Tensor:
+        """Frequencies in Hz as angular ones, (F,) in rad/ms, of a stable system."""
+        self.check_stable()
+        return torch.as_tensor(frequencies).to(self.readout).reshape(-1) * (2e-3 * math.pi)
+
+    def _checked(self, name: str, x: Tensor, size: int) -> Tensor:
+        return check_series(name, x, size, self.readout.ndim - 2)
 
     def _own(self, x: Tensor) -> Tensor:
         """Of (…, N, N), the nodes that have the signal."""
@@ -155,9 +161,10 @@ def linearise(
     inputs: Mapping[str, Any] | None = None,
     monitor: str = "output",
 ) -> Linearisation:
-    """A model or a network to first order about the point of rest `at`, by default `fixed_point(system, inputs=inputs)`.
+    """A model or a network to first order about the point of rest `at`, by default its `fixed_point` under `inputs`.
 
-    Couplings, delays and noise are those of the system; `monitor` is the signal to be predicted, a state or the output.
+    Couplings, delays and noise are those of the system; `monitor` is the signal to be predicted, a state, a process or
+    the output.
     Raises `ValueError` where `at` is not at rest.
     """
     where = point(system, fixed_point(system, inputs=inputs) if at is None else at, inputs)
@@ -174,6 +181,6 @@ def _check_rest(system: System, where: Point) -> None:
     allowed = (matrix.abs() @ (1 + where.vector.detach().abs()).unsqueeze(-1)).squeeze(-1) + 1e-12
     if bool((slopes.abs() > torch.finfo(slopes.dtype).eps ** 0.5 * allowed).any()):
         raise ValueError(
-            f"{system.label} does not rest at the state given: slopes reach {float(slopes.abs().max()):.3g} per ms. Use "
-            "fixed_point(system, guess=…), with the same inputs."
+            f"{system.label} does not rest at the state given: slopes reach {float(slopes.abs().max()):.3g} per ms. "
+            "Use fixed_point(system, guess=…), with the same inputs."
         )

@@ -1,6 +1,6 @@
 """The continuous Lyapunov equation, whose solution is the covariance of a linear noisy system."""
 
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor
@@ -24,9 +24,12 @@ def lyapunov(a: Tensor, q: Tensor) -> Tensor:
 
 
 def _solve(a: Tensor, q: Tensor) -> Tensor:
+    inverse, singular = torch.linalg.inv_ex(a)
+    if bool(singular.any()):
+        _refuse()
     # s between the slowest and the fastest mode makes the slower of both converge soonest
-    fast, slow = torch.linalg.matrix_norm(a, 1), 1 / torch.linalg.matrix_norm(torch.linalg.inv(a), 1)
-    unit, s = torch.eye(a.shape[-1]).to(a), torch.sqrt(fast * slow)[..., None, None]
+    s = torch.sqrt(torch.linalg.matrix_norm(a, 1) / torch.linalg.matrix_norm(inverse, 1))[..., None, None]
+    unit = torch.eye(a.shape[-1]).to(a)
     left = torch.linalg.lu_factor(s * unit - a)
     phi = torch.linalg.lu_solve(*left, s * unit + a)
     half = torch.linalg.lu_solve(*left, q)
@@ -37,7 +40,11 @@ def _solve(a: Tensor, q: Tensor) -> Tensor:
         if bool((more.abs().amax((-2, -1)) <= torch.finfo(x.dtype).eps * x.abs().amax((-2, -1))).all()):
             return x
         phi = phi @ phi
-    raise ValueError("the Lyapunov equation has no solution: an eigenvalue of A has a real part ≥ 0, or almost.")
+    _refuse()
+
+
+def _refuse() -> NoReturn:
+    raise ValueError("the Lyapunov equation has no stable solution: an eigenvalue of A has a real part ≥ 0, or almost.")
 
 
 class _Lyapunov(torch.autograd.Function):
@@ -57,13 +64,11 @@ class _Lyapunov(torch.autograd.Function):
         return adjoint @ x.mT + adjoint.mT @ x, adjoint
 
     @staticmethod
-    def jvp(ctx: Any, da: Tensor, dq: Tensor) -> Tensor:
-        a, x = ctx.saved_tensors
+    def jvp(ctx: Any, *grad_inputs: Tensor) -> Tensor:
+        (a, x), (da, dq) = ctx.saved_tensors, grad_inputs
         return _Lyapunov.apply(a, da @ x + x @ da.mT + dq)  # type: ignore[no-any-return]
 
     @staticmethod
-    def vmap(info: Any, in_dims: tuple[int | None, ...], a: Tensor, q: Tensor) -> tuple[Tensor, int]:
-        first = [
-            x.unsqueeze(0) if dim is None else x.movedim(dim, 0) for x, dim in zip((a, q), in_dims, strict=True)
-        ]
+    def vmap(info: Any, in_dims: tuple[int | None, ...], *args: Tensor) -> tuple[Tensor, int]:
+        first = [x.unsqueeze(0) if dim is None else x.movedim(dim, 0) for x, dim in zip(args, in_dims, strict=True)]
         return lyapunov(*first), 0

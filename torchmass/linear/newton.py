@@ -35,5 +35,5 @@ def newton(advance: Callable[[Tensor, float], Tensor], x: Tensor, first: float) 
 
 
 def _same(x: Tensor, before: Tensor, small: float) -> Tensor:
-    """Whether the last change was so small that the next of Newton's is below rounding; large x is one that diverges."""
+    """Whether the last change was so small that the next is below rounding; what has grown so large diverges."""
     return (((x - before).abs() <= small * (1 + x.abs())) & (x.abs() < 1 / small)).all(-1)

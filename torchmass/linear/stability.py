@@ -14,7 +14,8 @@ AROUND = (-4.0, -2.0, -1.0, -0.5, 0.0, 0.5, 1.0, 2.0, 4.0)  # more around each m
 PHASE = 0.5  # rad that the longest delay may turn from one to the next
 TURN = 0.8  # rad that the determinant may turn
 WEAK = 0.5  # from where on loops are so weak that no eigenvalue of 1 − loops turns around 0
-MOST = 2**15  # frequencies
+MOST = 2**15  # frequencies to begin with
+HALVINGS = 45  # of the distance between two; then floats are as close
 
 
 def unstable_modes(network: LinearNetwork) -> Tensor:
@@ -26,7 +27,8 @@ def unstable_modes(network: LinearNetwork) -> Tensor:
     1932, Bell Syst. Tech. J. 11:126, doi:10.1002/j.1538-7305.1932.tb02344.x). Its argument is followed over frequencies
     that resolve the longest delay and the modes of the nodes, with more where it turns by more than 0.8 rad.
 
-    Raises `ValueError` where that takes more than 2¹⁵ frequencies: a mode neither grows nor decays, or almost.
+    Raises `ValueError` where that cannot be told: a mode neither grows nor decays, or almost, or more than 2¹⁵
+    frequencies are needed to begin with.
     """
     network = network.detached
     modes = torch.linalg.eigvals(network.local)
@@ -55,24 +57,24 @@ def _frequencies(network: LinearNetwork, modes: Tensor) -> Tensor:
     if count > MOST:
         _undecided()
     near = modes.imag.unsqueeze(-1) + modes.real.abs().unsqueeze(-1) * torch.tensor(AROUND).to(last)
-    near = torch.unique(torch.round((near.flatten() / last).abs(), decimals=6))  # many nodes have almost the same
-    return last * torch.unique(torch.cat([torch.linspace(0, 1, count + 1).to(last), near[near < 1]]))
+    step = (modes.real.abs().min() / 2).clamp(min=1e-6 * last)  # many nodes have almost the same
+    near = torch.unique(torch.round(near.flatten().abs() / step)) * step
+    return torch.unique(torch.cat([last * torch.linspace(0, 1, count + 1).to(last), near[near < last]]))
 
 
 def _turned(network: LinearNetwork, omega: Tensor) -> Tensor:
     """The angle through which the determinant of 1 − loops turns over the frequencies, (*b)."""
     signs = _signs(network, omega)
-    while True:
+    for _ in range(HALVINGS):
         angles = torch.angle(signs[1:] / signs[:-1])  # (F − 1, *b)
         wide = (angles.abs() > TURN).reshape(len(angles), -1).any(-1)
         if not bool(wide.any()):
             return angles.sum(0)
-        if len(omega) > MOST:
-            _undecided()
         between = ((omega[1:] + omega[:-1]) / 2)[wide]
         order = torch.argsort(torch.cat([omega, between]))
         signs = torch.cat([signs, _signs(network, between)])[order]
         omega = torch.cat([omega, between])[order]
+    _undecided()
 
 
 def _signs(network: LinearNetwork, omega: Tensor) -> Tensor:

@@ -53,17 +53,19 @@ def response(network: LinearNetwork, readout: Tensor, omega: Tensor) -> Response
         heard=g[..., 0, :count],
         told=g[..., 1:, count:],
         around=g[..., 1:, :count],
-        gains=torch.stack([kernel.expand(shape) for kernel in kernels], -3) if paths else g.new_zeros(*g.shape[:-3], 0, *[local.shape[-3]] * 2),
+        gains=torch.stack([kernel.expand(shape) for kernel in kernels], -3)
+        if paths
+        else g.new_zeros(*g.shape[:-3], 0, *[local.shape[-3]] * 2),
     )
 
 
 def _solved(a: Tensor, b: Tensor) -> Tensor:
-    try:
-        return torch.linalg.solve(a, b)
-    except torch.linalg.LinAlgError as error:
+    found, singular = torch.linalg.solve_ex(a, b)
+    if bool(singular.any()):
         raise ValueError(
-            "one of the frequencies is exactly that of a node which by itself neither grows nor decays; ask for another."
-        ) from error
+            "one of the frequencies is exactly that of a node that by itself neither grows nor decays; ask for others."
+        )
+    return found
 
 
 def _kernel(gains: Tensor, delays: Tensor | None, lead: Tensor) -> Tensor:
