@@ -97,6 +97,17 @@ def test_whittle_is_exact_for_independent_samples():
     torch.testing.assert_close(found.whittle_log_likelihood(x, 10.0), expected, rtol=0, atol=0.2)
 
 
+def test_whittle_tells_parameters_apart_as_the_exact_likelihood_does():
+    node = lambda gamma: tm.LinearStep(2, gamma=gamma, noise_x=tm.WhiteNoise(0.1))
+    net = lambda gamma: tm.Network(node(gamma), [[0.0, 1.0], [0.5, 0.0]], coupling="additive", k=0.05)
+    x = tm.Simulator(net(-0.2), dt=0.25).run(6000.0, transient=100.0, sample_every=8, seed=0)["x"]
+    ratios = []
+    for ask in (lambda f: f.log_likelihood({"x": x}, 2.0), lambda f: f.whittle_log_likelihood(x, 2.0)):
+        ratios.append(ask(linearise(net(-0.2))) - ask(linearise(net(-0.25))))
+    assert ratios[0] > 5
+    torch.testing.assert_close(ratios[1], ratios[0], rtol=0.1, atol=0)
+
+
 def test_a_batch_of_parameters_meets_one_recording_as_a_loop():
     a, dt = torch.tensor([-0.05, -0.08]), 1.0
     series = {name: 1e-3 * torch.randn(30, 3) for name in REST}

@@ -164,6 +164,10 @@ def test_groups_of_models_are_as_they_would_be_alone():
     assert linearise(net).covariance().shape == (3, 3)
 
 
+def test_it_says_what_it_is_of():
+    assert repr(linearise(hopf(delays=2.0))) == "Linearisation(3 nodes with 3 states (x, y, noise_y), delays)"
+
+
 def test_an_unstable_point_is_refused_and_its_eigenvalue_named():
     found = linearise(tm.HopfStep(1, a=0.1, w=0.2, noise_x=tm.WhiteNoise(0.1)), REST)
     for ask in (found.covariance, lambda: found.spectrum([1.0]), lambda: found.lagged_covariance(1.0)):

@@ -22,7 +22,7 @@ from torchmass.naming import refuse
 from torchmass.system import System
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Linearisation:
     r"""\(\dot z = Az + \xi\), with delays in A: how states and Ornstein–Uhlenbeck processes z deviate from rest.
 
@@ -141,6 +141,11 @@ class Linearisation:
         size = self.readout.shape[-2] if self.nodes is None else len(self.nodes.nodes)
         spectrum = lambda f: self._own(2e-3 * folded(self.network, self.readout, f * (2e-3 * math.pi), dt))
         return whittle(self._checked("x", x, size), dt, spectrum, band)
+
+    def __repr__(self) -> str:
+        *batch, nodes, states = self.readout.shape
+        of = f"{nodes} nodes with {states} states ({', '.join(self.rest)})"
+        return f"Linearisation({of}{f', batch {tuple(batch)}' if batch else ''}{', delays' * self.network.delayed})"
 
     def _omega(self, frequencies: Any) -> Tensor:
         """Frequencies in Hz as angular ones, (F,) in rad/ms, of a stable system."""
