@@ -12,6 +12,7 @@ import torchmass as tm
 from torchmass.linear import linearise
 
 F = torch.tensor([0.0, 3.0, 11.0, 29.0, 90.0], dtype=torch.float64)
+REST = {"x": 0.0, "y": 0.0}
 OMEGA = 2 * math.pi * F / 1000
 
 
@@ -70,6 +71,16 @@ def test_the_covariance_is_the_integral_of_the_spectrum(lag):
     expected = sum(quad(power, low, low + 10, limit=400)[0] for low in range(0, 200, 10))
     found = linearise(loop()).lagged_covariance(lag)
     torch.testing.assert_close(found, torch.tensor([[expected]]), rtol=2e-3, atol=0)  # quad stops at 200 rad/ms
+
+
+@pytest.mark.parametrize("decay", [1e-2, 1e-3, 1e-4])
+def test_a_sharp_resonance_is_not_missed_between_two_frequencies(decay):
+    w, noise = torch.tensor([0.0731, 0.2, 0.3217]), {"noise_x": tm.WhiteNoise(1e-3)}
+    make = lambda delays: tm.Network(
+        tm.HopfStep(3, a=-decay, w=w, **noise), hopf().coupling.weights, k=1e-9, delays=delays
+    )
+    expected = linearise(make(None), REST).covariance()
+    torch.testing.assert_close(linearise(make(5.0), REST).covariance(), expected, rtol=1e-4, atol=1e-10)
 
 
 @pytest.mark.parametrize("seed", range(6))
