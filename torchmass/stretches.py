@@ -107,7 +107,7 @@ def _stretch(
         refuse_nonfinite(plan, found.series, found.ends)
     rows = found.series
     seen = {
-        name: watch.observer.feed(carries[name], rows[watch.series], dt=watch.dt)
+        name: watch.fed(carries[name], rows[watch.series])
         for name, watch in watches.items()
         if watch.series in rows
     }
