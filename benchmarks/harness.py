@@ -12,7 +12,7 @@ import numpy as np
 from engine import Arrays, Engine, LeftOutError, Task, TaskT, Work
 
 TOLERANCE = 1e-3  # of the largest relative difference over the checked steps
-ONCE_MORE = 5.0  # seconds: a call that takes less at first is made once before it is timed
+ONCE_MORE = 5.0  # seconds: a call that is expected to take less is made once before it is timed
 SHORT, FILLED = 5e-3, 2e-2  # calls that take less than the one are timed in batches that take the other, in seconds
 
 
@@ -23,7 +23,8 @@ class Row:
     engine: str
     status: str = "ok"  # or why there are no times
     first_call: float | None = None  # set-up and the first call of the checked steps, compilation included
-    warm_up: float | None = None  # the first call at full length
+    warm_up: float | None = None  # the first call at full length, compilation included
+    expected: float | None = None  # what a call at full length then takes, about
     batch: int = 1  # calls in a row that were timed together; every time is that of one call
     times: list[float] = field(default_factory=list)
     difference: dict[str, float] = field(default_factory=dict)  # to the first engine, by series
@@ -92,15 +93,16 @@ def _prepare(engine: Engine[TaskT], case: TaskT, row: Row, effort: Effort) -> tu
     if not engine.timed:
         row.status = "only compared with"
         return checked, None
-    expected = _timed(check.call) * case.steps / short.steps
-    if expected > effort.patience:
-        row.status = f"left out: one call would take about {expected:.0f} s"
+    row.expected = _timed(check.call) * case.steps / short.steps
+    if row.expected > effort.patience:
+        row.status = f"left out: one call would take about {row.expected:.0f} s"
         return checked, None
     work = check if short == case else engine.build(case)
     assert work is not None
     row.warm_up = row.first_call if work is check else _timed(work.call)
-    once = expected if expected > 1 else min(_timed(work.call) for _ in range(3))
-    row.batch = math.ceil(FILLED / once) if once < SHORT and effort.batches else 1
+    if row.expected <= 1:
+        row.expected = min(_timed(work.call) for _ in range(3))
+    row.batch = math.ceil(FILLED / row.expected) if row.expected < SHORT and effort.batches else 1
     return checked, work
 
 
@@ -109,7 +111,7 @@ def _repeat(running: list[tuple[Row, Work]], effort: Effort) -> None:
     for _ in range(effort.repetitions):
         for row, work in running:
             if _wants_more([time * row.batch for time in row.times], effort):
-                short = row.warm_up is not None and row.warm_up < ONCE_MORE
+                short = row.expected is not None and row.expected < ONCE_MORE
                 row.times.append(_timed(work.call, row.batch, short))
 
 

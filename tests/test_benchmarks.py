@@ -120,6 +120,35 @@ def test_short_calls_are_timed_in_batches(monkeypatch):
     assert max(row.times) < 1e-3
 
 
+@pytest.mark.parametrize(("seconds", "before"), [(2.0, 1), (8.0, 0)])
+def test_a_call_before_one_that_counts_is_made_where_a_call_is_short_without_its_compilation(
+    seconds, before, monkeypatch
+):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    import harness
+    import numpy as np
+    from cases import CASES
+    from engine import Engine, Work
+
+    now, calls = [0.0], []
+
+    def build(case):
+        """What compiles for ten seconds, then takes its time."""
+        compiling, numbers = [10.0], {"output": np.ones(3)}
+
+        def call():
+            now[0] += seconds * case.steps / CASES[0].steps + (compiling.pop() if compiling else 0.0)
+            calls.append(case.steps)
+
+        return Work(call, lambda _: numbers)
+
+    monkeypatch.setattr(harness, "perf_counter", lambda: now[0])
+    (row,) = harness.measure(CASES[0], [Engine("compiled", build)], harness.Effort(repetitions=2, budget=100.0))
+    assert row.warm_up == pytest.approx(10.0 + seconds)
+    assert row.times == pytest.approx([seconds, seconds])
+    assert calls.count(CASES[0].steps) == 1 + 2 * (1 + before)
+
+
 def test_engines_that_others_are_only_compared_with_are_not_timed(monkeypatch):
     monkeypatch.syspath_prepend(str(BENCHMARKS))
     import numpy as np

@@ -21,6 +21,7 @@ CoombesByrneStep                physiological     2        Next-gen mean-field, 
 LarterBreakspearStep            physiological     3        Conductance-based limit cycles / chaos
 EpileptorStep                   physiological     6        Seizure onset/offset, epilepsy
 KuramotoNetwork                 network           1        Phase synchronization
+JansenRitTR                     network           6        Whole-brain EEG, evoked responses
 WilsonCowanNoSaturationStep     physiological     2        E-I rates without refractoriness            more
 WilsonCowanSymmetricStep        physiological     2        E-I rates, one response for both            more
 WilsonCowanSimplifiedStep       physiological     2        E-I rates with two weights                  more
@@ -34,7 +35,8 @@ CoombesByrne4dStep              physiological     4        Next-gen mean-field, 
 Epileptor2dStep                 physiological     2        Virtual epileptic patient, seizure spread   more
 ThalamusStep                    physiological     15       Thalamic spindles, sleep                    more
 ZerlautStep                     physiological     4        Mean field of AdEx neurons, wake and sleep  more
-ZerlautSecondOrderStep          physiological     7        Mean field of AdEx neurons, finite size     more"""
+ZerlautSecondOrderStep          physiological     7        Mean field of AdEx neurons, finite size     more
+WilsonCowanDelayedStep          physiological     2        E-I rates with delays                       more"""
 
 
 def test_the_table_is_as_published():

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from torchmass.datasets import Recording, nitime_fmri, tvb_connectome, tvb_eeg_projection
+from torchmass.datasets import Recording, nitime_fmri, tvb_connectome, tvb_eeg_projection, tvb_meg_projection
 
 TR = 1890.0
 
@@ -50,7 +50,13 @@ def test_the_recording_is_read_without_importing_nitime():
 
 
 @pytest.mark.parametrize(
-    ("load", "package"), [(nitime_fmri, "nitime"), (tvb_connectome, "tvb-data"), (tvb_eeg_projection, "tvb-data")]
+    ("load", "package"),
+    [
+        (nitime_fmri, "nitime"),
+        (tvb_connectome, "tvb-data"),
+        (tvb_eeg_projection, "tvb-data"),
+        (tvb_meg_projection, "tvb-data"),
+    ],
 )
 def test_a_missing_package_is_named_with_its_extra(load, package, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)

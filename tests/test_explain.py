@@ -35,7 +35,7 @@ def test_without_a_gradient_nothing_is_kept():
 
 def test_an_eager_run_says_why():
     network = tm.Network(tm.HopfStep(2), [[0.0, 1.0], [1.0, 0.0]])
-    found = tm.Simulator(network, dt=0.1).explain(100.0, checkpoint="sqrt")
+    found = tm.Simulator(network, dt=0.1).explain(100.0, gradient="forward")
     assert (found.backend, found.fused) == ("eager", None)
     assert "its nodes are coupled" in str(found)
 
@@ -60,4 +60,6 @@ def test_what_a_network_keeps_is_told_to_within_a_fifth():
     x = sim.run(200.0)["x"]
     kept = sum(saved.numel() * saved.element_size() for saved in x.grad_fn.saved_tensors[-1:])
     assert kept == pytest.approx(told, rel=0.2)
-    assert sim.explain(200.0, checkpoint="sqrt").fused is None
+    stretched = sim.explain(200.0, checkpoint="sqrt").fused  # of 2,000 steps √(2,000 · 50), with 50 of the past
+    assert stretched.interval == 316
+    assert stretched.path == pytest.approx(told * 366 / 2000, rel=0.2)

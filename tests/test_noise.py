@@ -117,3 +117,19 @@ def test_the_gradient_of_sigma_is_right():
     sim = tm.Simulator(node, dt=0.1)
     loss = lambda raw: torch.func.functional_call(sim, {"model.noise.x.raw.sigma": raw}, (2.0,), {"seed": 1})["x"].sum()
     assert torch.autograd.gradcheck(loss, node.noise["x"].raw.sigma)
+
+
+@pytest.mark.parametrize("backend", ["eager", "fused"])
+def test_candidates_draw_the_same_numbers_and_simulations_of_one_do_not(backend):
+    start, noise = torch.distributions.Normal(0.0, 1.0), tm.OUProcess(0.1)
+    values = {"init_x": start, "noise_x": tm.WhiteNoise(0.1), "noise_y": noise}
+    weights = torch.tensor([[0.0, 1.0, 0.3], [0.2, 0.0, 0.1], [0.5, 0.4, 0.0]])
+    node = tm.HopfStep(3, a=torch.full((4, 1, 1), 0.1), **values)
+    sim = tm.Simulator(tm.Network(node, weights, delays=0.3), dt=0.1, backend=backend)
+    sim.candidates = 4
+    x = sim.run(20.0, batch_size=2, seed=3)["x"]
+    alone = tm.Simulator(tm.Network(tm.HopfStep(3, a=0.1, **values), weights, delays=0.3), dt=0.1, backend=backend)
+    expected = alone.run(20.0, batch_size=2, seed=3)["x"]
+    for candidate in range(4):
+        torch.testing.assert_close(x[:, candidate], expected, rtol=1e-12, atol=1e-12)
+    assert not torch.allclose(x[:, 0, 0], x[:, 0, 1])

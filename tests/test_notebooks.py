@@ -8,7 +8,6 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from conftest import MODELS
 
 import torchmass as tm
 
@@ -72,7 +71,7 @@ def equations(cls: type) -> list[str]:
     return [line for line in maths if line]
 
 
-@pytest.mark.parametrize("cls", [*MODELS, tm.KuramotoNetwork], ids=lambda cls: cls.__name__)
+@pytest.mark.parametrize("cls", [info.cls for info in tm.list_models()], ids=lambda cls: cls.__name__)
 def test_a_page_of_the_gallery_shows_a_model_with_its_equations(cls):
     """And it is the page that runs it; the equations are those of the docstring, to the letter."""
     assert equations(cls)

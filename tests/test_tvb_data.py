@@ -6,14 +6,16 @@ import io
 import subprocess
 import sys
 import zipfile
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.io
 import torch
 
-from torchmass.datasets import Connectome, synthetic_connectome, tvb_connectome, tvb_eeg_projection
-from torchmass.datasets.tvb import region_means
+from torchmass.datasets import Connectome, synthetic_connectome, tvb_connectome, tvb_eeg_projection, tvb_meg_projection
+from torchmass.datasets.projection import region_means
 
 pytest.importorskip("tvb_data")
 FOLDER = Path(next(iter(importlib.util.find_spec("tvb_data").submodule_search_locations)))
@@ -124,7 +126,7 @@ def test_it_is_read_without_importing_the_package():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-# the EEG
+# EEG and MEG
 
 
 def test_a_regions_gain_is_the_mean_over_its_vertices_and_0_without_any():
@@ -133,21 +135,48 @@ def test_a_regions_gain_is_the_mean_over_its_vertices_and_0_without_any():
     assert means.tolist() == [[55.0, 0.0, 2.0, 0.0], [110.0, 0.0, 4.0, 0.0]]
 
 
+READ = {
+    63: tvb_eeg_projection,
+    62: partial(tvb_eeg_projection, electrodes=62),
+    248: tvb_meg_projection,
+}
+
+
+@pytest.mark.parametrize("sensors", READ)
 @pytest.mark.parametrize(("regions", "cortical"), [(76, 76), (192, 76)])
-def test_the_projection_goes_from_the_regions_of_the_connectome_to_63_electrodes(regions, cortical):
-    eeg = tvb_eeg_projection(regions)
-    assert eeg.gain.shape == (63, regions)
-    assert eeg.labels == tvb_connectome(regions).labels
-    assert eeg.gain.dtype == torch.get_default_dtype()
-    assert int((eeg.gain != 0).any(0).sum()) == cortical
+def test_a_projection_goes_from_the_regions_of_the_connectome_to_all_sensors_with_numbers(regions, cortical, sensors):
+    one = READ[sensors](regions)
+    assert one.gain.shape == (sensors, regions)
+    assert one.labels == tvb_connectome(regions).labels
+    assert len(set(one.sensors)) == sensors
+    assert one.gain.dtype == torch.get_default_dtype()
+    assert bool(one.gain.isfinite().all())
+    assert int((one.gain != 0).any(0).sum()) == cortical
 
 
-def test_the_projection_holds_the_means_of_the_file():
-    eeg = tvb_eeg_projection(76)
-    gain = np.load(FOLDER / "projectionMatrix" / "projection_eeg_65_surface_16k.npy")
+@pytest.mark.parametrize(
+    ("file", "sensors", "name", "row"),
+    [
+        ("eeg_65_surface_16k.npy", 63, "Fz", 17),
+        ("eeg_62_surface_16k.mat", 62, "Fz", 16),
+        ("meg_276_surface_16k.npy", 248, "A22", 7),
+    ],
+)
+def test_a_projection_holds_the_means_of_the_file(file, sensors, name, row):
+    path = FOLDER / "projectionMatrix" / f"projection_{file}"
+    gain = np.load(path) if path.suffix == ".npy" else scipy.io.loadmat(path)["ProjectionMatrix"]
     region_of = np.loadtxt(FOLDER / "regionMapping" / "regionMapping_16k_76.txt")
-    expected = gain[17, region_of == 40].mean()  # Fz
-    assert float(eeg.gain[eeg.sensors.index("Fz"), 40]) == pytest.approx(expected, rel=1e-6)
+    one, expected = READ[sensors](76), gain[row, region_of == 40].mean()
+    assert float(one.gain[one.sensors.index(name), 40]) == pytest.approx(expected, rel=1e-6)
+
+
+def test_the_28_channels_of_the_meg_that_are_left_out_are_no_magnetometers_of_the_head():
+    lines = (FOLDER / "sensors" / "meg_brainstorm_276.txt").read_text().splitlines()
+    sensors = tvb_meg_projection().sensors
+    left_out = [line.split()[0] for line in lines if line.split()[0] not in sensors]
+    assert {"TRIGGER", "RESPONSE", "EOG", "ECG"} < set(left_out)
+    assert len(left_out) == 28
+    assert sorted(sensors) == sorted(f"A{k}" for k in range(1, 249))
 
 
 def test_the_two_electrodes_left_out_have_no_number_in_the_file():
@@ -166,6 +195,14 @@ def test_an_electrode_hears_a_region_of_its_own_side_best(electrode, region):
     assert eeg.labels[int(eeg.gain[eeg.sensors.index(electrode)].abs().argmax())] == region
 
 
+@pytest.mark.parametrize(("electrode", "region"), [("T7", "lA2"), ("T8", "rA2"), ("Fp1", "lPFCPOL"), ("O2", "rV2")])
+def test_of_62_electrodes_each_hears_the_other_side_best_as_76_names_it_and_its_own_as_192_does(electrode, region):
+    few, many = (tvb_eeg_projection(regions, electrodes=62) for regions in (76, 192))
+    row = few.sensors.index(electrode)
+    assert few.labels[int(few.gain[row].abs().argmax())] == {"l": "r", "r": "l"}[region[0]] + region[1:]
+    assert many.labels[int(many.gain[row].abs().argmax())][0] == region[0]
+
+
 def test_the_192_regions_have_the_gain_of_the_opposite_names_in_76():
     few, many = tvb_eeg_projection(76), tvb_eeg_projection(192)
     torch.testing.assert_close(few.gain[:, few.labels.index("lV1")], many.gain[:, many.labels.index("rV1")])
@@ -174,3 +211,8 @@ def test_the_192_regions_have_the_gain_of_the_opposite_names_in_76():
 def test_a_projection_without_a_region_mapping_is_refused():
     with pytest.raises(ValueError, match="region mappings of 76, 192 regions, got 68"):
         tvb_eeg_projection(68)
+
+
+def test_a_number_of_electrodes_that_is_not_shipped_is_refused_with_those_that_are():
+    with pytest.raises(ValueError, match="gains to 62 or 63 electrodes, got 65"):
+        tvb_eeg_projection(76, 65)

@@ -1,9 +1,11 @@
 """torchmass: differentiable neural-mass models in PyTorch. Times are ms, weights are [to, from], noise is per √ms."""
 
 from torchmass import datasets as datasets
+from torchmass import fit as fit
 from torchmass import linear as linear
 from torchmass import models as models
 from torchmass import objectives as objectives
+from torchmass import observe as observe
 from torchmass import stimuli as stimuli
 from torchmass import viz as viz
 from torchmass.accuracy import DtCheck as DtCheck
@@ -27,7 +29,10 @@ from torchmass.couplings import TVBTanhCoupling as TVBTanhCoupling
 from torchmass.declare import Input as Input
 from torchmass.declare import Param as Param
 from torchmass.declare import State as State
+from torchmass.fit import FitResult as FitResult
+from torchmass.fit import Fitter as Fitter
 from torchmass.integrators import INTEGRATORS as INTEGRATORS
+from torchmass.jansen_rit_network import JansenRitTR as JansenRitTR
 from torchmass.kernels.finite import NonFiniteError as NonFiniteError
 from torchmass.kuramoto import KuramotoNetwork as KuramotoNetwork
 from torchmass.model import NeuralMass as NeuralMass
@@ -65,9 +70,30 @@ from torchmass.naming import UnknownNameError as UnknownNameError
 from torchmass.network import Network as Network
 from torchmass.noise import OUProcess as OUProcess
 from torchmass.noise import WhiteNoise as WhiteNoise
+from torchmass.observe import BandPass as BandPass
+from torchmass.observe import BOLDSignal as BOLDSignal
+from torchmass.observe import Chain as Chain
+from torchmass.observe import Correlation as Correlation
+from torchmass.observe import Covariance as Covariance
+from torchmass.observe import DoubleExponentialHRFKernel as DoubleExponentialHRFKernel
+from torchmass.observe import EEGLeadField as EEGLeadField
+from torchmass.observe import FirstOrderVolterraHRFKernel as FirstOrderVolterraHRFKernel
+from torchmass.observe import GammaHRFKernel as GammaHRFKernel
+from torchmass.observe import Hilbert as Hilbert
+from torchmass.observe import HRFBold as HRFBold
+from torchmass.observe import HRFKernel as HRFKernel
+from torchmass.observe import LeadfieldReadout as LeadfieldReadout
+from torchmass.observe import MEGLeadField as MEGLeadField
+from torchmass.observe import MixtureOfGammasHRFKernel as MixtureOfGammasHRFKernel
+from torchmass.observe import Observer as Observer
+from torchmass.observe import Spectrogram as Spectrogram
+from torchmass.observe import Spectrum as Spectrum
+from torchmass.observe import Subsample as Subsample
+from torchmass.observe import TemporalAverage as TemporalAverage
 from torchmass.result import Result as Result
 from torchmass.result import RunState as RunState
 from torchmass.simulator import Simulator as Simulator
 from torchmass.tvb import from_tvb as from_tvb
+from torchmass.wilson_cowan_delayed import WilsonCowanDelayedStep as WilsonCowanDelayedStep
 
 __version__ = "0.1.0"

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from torchmass import models
+from torchmass.jansen_rit_network import JansenRitTR
 from torchmass.kuramoto import KuramotoNetwork
 from torchmass.model import NeuralMass
 from torchmass.system import System
+from torchmass.wilson_cowan_delayed import WilsonCowanDelayedStep
 
 
 @dataclass(frozen=True)
@@ -51,5 +53,5 @@ class Catalogue:
 
 list_models = Catalogue(
     [value for value in vars(models).values() if isinstance(value, type) and issubclass(value, NeuralMass)]
-    + [KuramotoNetwork]
+    + [KuramotoNetwork, JansenRitTR, WilsonCowanDelayedStep]
 )

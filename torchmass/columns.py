@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,6 +18,11 @@ class Columns:
     nodes: Tensor  # (n,), which of the N
     places: Tensor  # (N,), where each of the N stands among the n; 0 for the others
     idle: float | None = None
+    group: str = ""  # what the n are called together
+
+    def named(self, names: Sequence[Any]) -> tuple[Any, ...]:
+        """The n of N names."""
+        return tuple(names[node] for node in self.nodes.tolist())
 
     def own(self, value: Tensor) -> Tensor:
         """The n of (*b, N), as (*b, n); what is the same for all nodes stays as it is."""

@@ -126,7 +126,7 @@ class Coupling(Parametrised):
         if not (self._is_set("delays") or self._is_set("distance")):
             return None
         lags = self.delays + self.distance / (self.speed.unsqueeze(-1) if self.speed.ndim else self.speed)
-        return lags if lags.ndim > 1 else lags.expand(self.in_size, self.in_size)
+        return lags.expand(*lags.shape[:-2], self.in_size, self.in_size)
 
     def _hold(self, values: Mapping[str, Any], like: Tensor) -> None:
         super()._hold(values, like)

@@ -13,7 +13,7 @@ UNITS = frozenset(
     {
         *("", "ms", "s", "1/ms", "1/ms²", "rad", "rad/ms", "Hz", "1/(ms Hz)", "per √ms"),
         *("mV", "mV/s", "1/mV", "nA", "pA", "Hz/nA", "nA/Hz", "Hz/pA", "nS", "pF", "Hz²", "mM"),
-        *("mS/cm²", "µF/cm²", "mm", "mm/ms"),
+        *("mS/cm²", "µF/cm²", "mm", "mm/ms", "nA m", "µV", "µV/(nA m)", "fT", "fT/(nA m)"),
     }
 )
 
@@ -43,15 +43,15 @@ class Param(Declaration):
 
     `bounds` are the values that make sense at all (not a range to fit in). `per` is what the last
     axes run over: a `"node"` value broadcasts to `(*b, N)`, an `"edge"` value is `(*b, N, N)`
-    with `[to, from]`, one for `"all"` is a number or `(B, 1)`. A `random` one may be given as a
-    distribution. On an instance the attribute is the value in natural units.
+    with `[to, from]`, a `"sensor"` value `(*b, M, N)` with `[sensor, node]`, one for `"all"` is a number or
+    `(B, 1)`. A `random` one may be given as a distribution. On an instance the attribute is the value in natural units.
     """
 
     default: float
     unit: str
     doc: str
     bounds: Bounds = field(default=REAL, kw_only=True)
-    per: Literal["node", "edge", "all"] = field(default="node", kw_only=True)
+    per: Literal["node", "edge", "sensor", "all"] = field(default="node", kw_only=True)
     random: bool = field(default=False, kw_only=True)
     name: str = field(default="", kw_only=True)
 

@@ -1,6 +1,7 @@
 """Groups: the nodes of a network with several models."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple, Self
 
 import torch
@@ -66,6 +67,8 @@ class Groups(System):
         self.models = nn.ModuleDict({name: model for name, (model, _) in groups.items()})
         order = torch.cat([nodes for _, nodes in groups.values()])
         self.in_size = len(order)
+        units = {model.output_unit for model, _ in groups.values()}
+        self.output_unit = units.pop() if len(units) == 1 else None
         group, places = torch.empty(self.in_size), torch.empty_like(order)
         for k, (_, nodes) in enumerate(groups.values()):
             group[nodes], places[nodes] = float(k), torch.arange(len(nodes))
@@ -85,7 +88,8 @@ class Groups(System):
         nodes = self.order.split([model.in_size for model in self.by_name.values()])
         for k, ((name, model), own) in enumerate(zip(self.by_name.items(), nodes, strict=True)):
             places = torch.where(self.group == k, self.places, 0)
-            found.append(Group(name, model, Columns(own, places), Columns(own, places, 0.0)))
+            columns = Columns(own, places, group=name)
+            found.append(Group(name, model, columns, replace(columns, idle=0.0)))
         return found
 
     @property

@@ -57,6 +57,10 @@ class NeuralMass(Parametrised, System):
         cls.state_declarations = MappingProxyType(declared(cls, State))
         cls.input_declarations = MappingProxyType(declared(cls, Input))
         super().__init_subclass__()
+        if "output" in vars(cls):
+            cls.output_unit = vars(cls).get("output_unit")
+        elif cls.output is NeuralMass.output:
+            cls.output_unit = next((state.unit for state in cls.state_declarations.values()), None)
         cls.presets = vars(cls).get("presets", MappingProxyType({}))  # its own: a variant has other regimes
         cls.States = namedtuple(f"{cls.__name__}States", cls.state_declarations)
         cls.Inputs = namedtuple(f"{cls.__name__}Inputs", cls.input_declarations)

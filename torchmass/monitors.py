@@ -1,12 +1,15 @@
 """What a run records, as users say it, resolved to one function of the states per series."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from torchmass.dynamics import Dynamics
 from torchmass.kernels.plan import Monitor, OutputMonitor, StateMonitor
 from torchmass.naming import refuse
+from torchmass.result import Quantity
+from torchmass.system import System
 
+Seen = Callable[[Quantity], Quantity]
 OUTPUT = "output"  # the series of a bare callable, and the name of the model's own output
 
 
@@ -32,3 +35,19 @@ def _one(monitor: Any, states: tuple[str, ...], dynamics: Dynamics) -> Monitor:
     if monitor == OUTPUT:
         return OutputMonitor(dynamics)
     refuse("the model", "state to monitor", monitor, [*states, OUTPUT])
+
+
+def quantities(
+    system: System, monitors: Mapping[str, Monitor], observed: Mapping[str, tuple[str, Seen]]
+) -> dict[str, Quantity]:
+    """What each monitor records; and what is made of what one of them records, by name, where it is observed."""
+    states, columns, labels = system.states, system.columns, system.labels or tuple(range(system.in_size))
+    found = {name: Quantity(None, "region", labels) for name in monitors}
+    for name, monitor in monitors.items():
+        if isinstance(monitor, OutputMonitor):
+            found[name] = Quantity(system.output_unit, "region", labels)
+        elif isinstance(monitor, StateMonitor):
+            own = columns.get(monitor.name)
+            axis, entries = ("region", labels) if own is None else (f"region_{own.group}", own.named(labels))
+            found[name] = Quantity(states[monitor.name].unit, axis, entries)
+    return found | {name: made(found[series]) for name, (series, made) in observed.items()}

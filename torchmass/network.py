@@ -73,11 +73,8 @@ class Network(System):
     ) -> None:
         super().__init__()
         nodes = node if isinstance(node, NeuralMass) else Groups(node)
-        self.node, self.in_size = nodes, nodes.in_size
-        if isinstance(conn, Connectome):
-            labels = conn.labels if labels is None else labels
-            values = ({"distance": conn.distances} if values.get("speed") is not None else {}) | values
-            conn = conn.weights
+        self.node, self.in_size, self.output_unit = nodes, nodes.in_size, nodes.output_unit
+        conn, labels, values = taken_apart(conn, labels, values)
         self.labels = _names(labels, nodes.in_size)
         first = None if isinstance(nodes, Groups) else next(iter(nodes.states))  # of groups, the first of each
         self.coupled_var, self.target = coupled_var or first, target
@@ -180,6 +177,15 @@ class Network(System):
     def _owner(self, name: str) -> tuple[Owner, str]:
         """What has a value, and its name there."""
         return owner(name, self.couplings, self.models)
+
+
+def taken_apart(conn: Any, labels: Sequence[str] | None, values: dict[str, Any]) -> tuple[Any, Any, dict[str, Any]]:
+    """The weights, labels and values of a coupling, where `conn` may be a `Connectome` that brings them."""
+    if not isinstance(conn, Connectome):
+        return conn, labels, values
+    given = {name: value for name, value in values.items() if value is not None}
+    distance = {"distance": conn.distances} if "speed" in given else {}
+    return conn.weights, conn.labels if labels is None else labels, distance | given
 
 
 def _names(labels: Sequence[str] | None, in_size: int) -> tuple[str, ...] | None:

@@ -129,6 +129,11 @@ class Parametrised(nn.Module):
         self.raw.register_parameter(name, nn.Parameter(raw))
         self._free[name] = (bounds, transform)
 
+    @property
+    def freed(self) -> Mapping[str, Bounds]:
+        """The bounds of every value that is free."""
+        return {name: bounds for name, (bounds, _) in self._free.items()}
+
     def fix(self, *names: str) -> Self:
         """Undo `free`: keep the present values as fixed ones; returns self."""
         for name in names:

@@ -1,36 +1,68 @@
 """What a run returns, and the state from which another continues it."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, NamedTuple, Self
 
+import torch
 from torch import Tensor
 
-from torchmass.naming import refuse
+from torchmass.export import dataframe, mne, xarray
+from torchmass.naming import lookup, refuse
 
 
 class RunState(dict[str, Tensor]):
     """The states in which a run ended, with all that is needed to continue it bit for bit.
 
-    Give it as `x0` to the next run: the clock, the seed and the simulation indices go on from here.
+    Give it as `x0` to the next run: the clock, the seed and the simulation indices go on from here, and so do observers
+    of the same names, whose memories are `observed`.
     """
 
     def __init__(
-        self, states: Mapping[str, Tensor], *, seed: int | None, step: int, dt: float, first_simulation: int
+        self,
+        states: Mapping[str, Tensor],
+        observed: Mapping[str, Any] | None = None,
+        *,
+        seed: int | None,
+        step: int,
+        dt: float,
+        first_simulation: int,
     ) -> None:
         super().__init__(states)
+        self.observed = dict(observed or {})
         self.seed, self.step, self.dt, self.first_simulation = seed, step, dt, first_simulation
+
+    @property
+    def origin(self) -> dict[str, Any]:
+        """What it carries besides the states."""
+        return {"seed": self.seed, "step": self.step, "dt": self.dt, "first_simulation": self.first_simulation}
 
     def detach(self) -> "RunState":
         """The same state, cut from the graph: where truncated backpropagation starts anew."""
-        states = {name: value.detach() for name, value in self.items()}
-        return RunState(states, seed=self.seed, step=self.step, dt=self.dt, first_simulation=self.first_simulation)
+        observed = {name: watch.detach() for name, watch in self.observed.items()}
+        return RunState({name: value.detach() for name, value in self.items()}, observed, **self.origin)
+
+
+class Quantity(NamedTuple):
+    """What a series is: its unit, None where none is known, and the name and the entries of its last axis."""
+
+    unit: str | None
+    axis: str
+    entries: tuple[str, ...] | tuple[int, ...]
 
 
 class Result(Mapping[str, Tensor]):
     """The recorded series of a run by monitor, each `(T, *b, N)`, and `"ts"`, `(T,)` in ms, the end of each step.
 
+    What observers say is there as well, with times of their own in `times(name)`.
     `state` is where the run ended, `seed` what its random numbers came from (None if it drew none), `backend` and
-    `method` how it was computed, `labels` what the nodes of a network are called, where they have names.
+    `method` how it was computed, `labels` what the nodes of a network are called, where they have names. `units` are
+    those of the series, None for what a callable computed, and `dims` names the axes of one.
+
+    `save` keeps a result in a file, from which `Result.load` brings it back; `to_xarray`, `to_dataframe` and `to_mne`
+    hand it to other packages. All of them copy the numbers to the CPU and cut them from the graph.
     """
 
     def __init__(
@@ -41,16 +73,133 @@ class Result(Mapping[str, Tensor]):
         seed: int | None,
         backend: str,
         method: str,
+        quantities: Callable[[], Mapping[str, Quantity]],
         labels: tuple[str, ...] | None = None,
+        clocks: Mapping[str, Tensor | None] = MappingProxyType({}),
     ) -> None:
-        self._series, self._clock = dict(series), clock
+        self._series, self._clock, self._describe = dict(series), clock, quantities
         self.state, self.seed, self.backend, self.method = state, seed, backend, method
-        self.labels = labels
+        self.labels, self._clocks = labels, dict(clocks)
 
     @cached_property
     def ts(self) -> Tensor:
         """The end of each recorded step, (T,), in ms."""
         return self._clock()
+
+    def times(self, name: str) -> Tensor:
+        """The end of each row of a series, in ms. Raises `ValueError` where rows are not in time, as a spectrum's."""
+        lookup("the result", "series", name, self._series)
+        found = self._clocks.get(name, self.ts)
+        if found is None:
+            raise ValueError(f"the rows of {name!r} are not in time.")
+        return found
+
+    @cached_property
+    def quantities(self) -> Mapping[str, Quantity]:
+        """What each series is."""
+        return self._describe()
+
+    @property
+    def units(self) -> Mapping[str, str | None]:
+        """The unit of each series, "" where it has none and None where none is known."""
+        return {name: self.quantities[name].unit for name in self._series}
+
+    def dims(self, name: str) -> tuple[str, ...]:
+        """The names of the axes of a series: `time`, `batch` (or `batch_0`, `batch_1`, …), and `region`.
+
+        What only the nodes of one group have ends in `region_<group>`; an axis of another size is `<series>_0`, ….
+        """
+        series, (_, axis, entries) = lookup("the result", "series", name, self._series), self.quantities[name]
+        timed = self._clocks.get(name, self.ts) is not None
+        shape, batch = tuple(series.shape[timed:]), tuple(next(iter(self.state.values())).shape[:-1])
+        if shape[: len(batch)] != batch:
+            batch = ()
+        batches = ("batch",) if len(batch) == 1 else tuple(f"batch_{i}" for i in range(len(batch)))
+        rest = shape[len(batch) :]
+        named = (axis,) if rest == (len(entries),) else tuple(f"{name}_{i}" for i in range(len(rest)))
+        return (*([self._time_of(name)] if timed else []), *batches, *named)
+
+    def _time_of(self, name: str) -> str:
+        return f"time_{name}" if name in self._clocks else "time"
+
+    def to_xarray(self) -> Any:
+        """An `xarray.Dataset`: a variable for each series with its `dims`, and the unit as its attribute `units`.
+
+        `time` is `ts`, in ms; a region is called by its label or, where nodes have none, by its index. Seed, dt, method
+        and backend are attributes of the Dataset. Raises `ImportError` without xarray.
+        """
+        variables = {name: xarray.Variable(self.dims(name), self[name], unit) for name, unit in self.units.items()}
+        quantities = self.quantities.values()
+        coords: dict[str, Sequence[Any]] = {axis: entries for _, axis, entries in quantities}
+        coords |= {} if self.labels is None else {"region": self.labels}
+        clocks = {
+            self._time_of(name): xarray.Variable((self._time_of(name),), t, "ms") for name, t in self._own_times()
+        }
+        made = {"seed": self.seed, "dt": self.state.dt, "method": self.method, "backend": self.backend}
+        return xarray.dataset(variables | clocks | {"time": xarray.Variable(("time",), self.ts, "ms")}, coords, made)
+
+    def _own_times(self) -> list[tuple[str, Tensor]]:
+        return [(name, times) for name, times in self._clocks.items() if times is not None]
+
+    def to_dataframe(self, series: Sequence[str] | None = None) -> Any:
+        """A `pandas.DataFrame` with a column for each of `series`, by default all, and a row for each entry.
+
+        Its index is time in ms, batch and region. A region without a state, as where groups have models of their own,
+        has no number there. Raises `ValueError` for a series of other axes beside these, `ImportError` without pandas.
+        """
+        chosen = list(self._series) if series is None else [*series]
+        for name in chosen:
+            lookup("the result", "series", name, self._series)
+        return dataframe.table(self.to_xarray(), chosen)
+
+    def to_mne(self, series: str = "output", *, unit: str | None = None) -> Any:
+        """One series as an `mne.io.RawArray`, or with a batch axis as `mne.EpochsArray`, an epoch for each simulation.
+
+        Numbers are converted from `unit`, by default that of the series, to the SI units of MNE: potentials become
+        channels of type eeg, magnetic fields mag, others misc. Channels are called as regions are; time counts from the
+        first row. Raises `ValueError` for an unknown unit, for less than two rows and for more than one batch axis,
+        `ImportError` without MNE.
+        """
+        values, (known, _, entries) = lookup("the result", "series", series, self._series), self.quantities[series]
+        return mne.signals(
+            values, self.times(series), [str(entry) for entry in entries], known if unit is None else unit
+        )
+
+    def save(self, path: str | Path) -> None:
+        """Keep all of it in a NetCDF file (`.nc`) or a Zarr store (`.zarr`), which replaces what is there.
+
+        The file holds `to_xarray()`, and where the run ended in the group `run_state`, without the memories of its
+        observers, which begin anew when it is continued. Raises `ValueError` for another ending of the path,
+        `ImportError` without the packages.
+        """
+        state = {
+            name: xarray.Variable(tuple(f"{name}_{i}" for i in range(value.ndim)), value)
+            for name, value in self.state.items()
+        }
+        xarray.write(path, self.to_xarray(), xarray.dataset(state, {}, self.state.origin))
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """The result that `save` kept, on the CPU; its `state` continues the run, bit for bit.
+
+        Raises `FileNotFoundError` where there is none, `ValueError` for a file that holds no result, `ImportError`
+        without the packages.
+        """
+        held, end = xarray.read(path)
+        series, states = xarray.variables(held), xarray.variables(end)
+        entries = {axis: tuple(names.values.tolist()) for axis, names in held.coords.items()}
+        labels = entries.get("region", ())
+        return cls(
+            {name: values for name, (_, values, _) in series.items()},
+            lambda: torch.tensor(entries["time"], dtype=torch.float64),
+            RunState({name: values for name, (_, values, _) in states.items()}, **_origin(end.attrs)),
+            _seed(held.attrs),
+            held.attrs["backend"],
+            held.attrs["method"],
+            lambda: {n: Quantity(unit, dims[-1], entries.get(dims[-1], ())) for n, (dims, _, unit) in series.items()},
+            labels if labels and isinstance(labels[0], str) else None,
+            {name: _clock(entries, name) for name, (dims, _, _) in series.items() if dims[0] != "time"},
+        )
 
     def __getitem__(self, name: str) -> Tensor:
         if name in self._series:
@@ -66,3 +215,18 @@ class Result(Mapping[str, Tensor]):
     def __repr__(self) -> str:
         series = ", ".join(f"{name}: {tuple(value.shape)}" for name, value in self.items())
         return f"Result({series}; {self.method}, {self.backend})"
+
+
+def _clock(entries: Mapping[str, tuple[Any, ...]], name: str) -> Tensor | None:
+    times = entries.get(f"time_{name}")
+    return None if times is None else torch.tensor(times, dtype=torch.float64)
+
+
+def _seed(attrs: Mapping[str, Any]) -> int | None:
+    return int(attrs["seed"]) if "seed" in attrs else None
+
+
+def _origin(attrs: Mapping[str, Any]) -> dict[str, Any]:
+    """`RunState.origin` as a file holds it."""
+    whole = {name: int(attrs[name]) for name in ("step", "first_simulation")}
+    return {**whole, "seed": _seed(attrs), "dt": float(attrs["dt"])}

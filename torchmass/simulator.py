@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -17,13 +18,14 @@ from torchmass.kernels.choice import choose
 from torchmass.kernels.explain import Explanation, explain
 from torchmass.kernels.finite import refuse_nonfinite
 from torchmass.kernels.plan import Outcome, Plan, check_gradient
-from torchmass.monitors import resolve
+from torchmass.monitors import quantities, resolve
 from torchmass.naming import lookup, refuse
-from torchmass.progress import in_stretches
+from torchmass.observed import Watch, watching
 from torchmass.result import Result, RunState
 from torchmass.start import batch_axes, origin, place
+from torchmass.stretches import in_stretches, length_of
 from torchmass.system import System
-from torchmass.values import as_value, check_value, whole
+from torchmass.values import as_value, check_value, whole, whole_steps
 
 BACKENDS: Mapping[str, Callable[[Plan], Outcome]] = {
     "eager": eager.run,
@@ -41,7 +43,7 @@ class Simulator(nn.Module):
     `history` is what coupled nodes sent before a run that does not say, `{"history_x": …}` as in its `x0`.
     `backend` is `auto` (`fused` wherever it applies, else `eager`; `explain` says which and why), `eager`, `compile`
     (each step through `torch.compile`) or `fused` (the whole loop in one generated kernel; on the CPU so far, with
-    first derivatives; of networks without `checkpoint`, `gradient="forward"` and torch.func). Raises `ValueError` for
+    first derivatives; of networks without `gradient="forward"` and torch.func). Raises `ValueError` for
     an unknown method or backend and for `dt ≤ 0`.
     """
 
@@ -73,6 +75,7 @@ class Simulator(nn.Module):
             raise ValueError(f"backend={backend!r} is for fixed steps; {method!r} runs in torchdiffeq.")
         self.model, self.dt, self.method, self.backend = model, float(dt), method, backend
         self.adjoint, self.rtol, self.atol = adjoint, rtol, atol
+        self.candidates = 1  # along the first batch axis, as a fit sets it: they draw the same random numbers
         starts, pasts = apart(history or {})
         if starts:
             refuse("history=", "source", next(iter(starts)), (f"history_{state}" for state in model.states))
@@ -99,6 +102,7 @@ class Simulator(nn.Module):
         checkpoint: int | str = "none",
         grad_horizon: int | None = None,
         gradient: str = "reverse",
+        observe: Any = None,
         progress: bool = False,
     ) -> Result:
         """Integrate for `duration` ms and record what follows the first `transient` ms, every `sample_every`-th step.
@@ -119,11 +123,15 @@ class Simulator(nn.Module):
         steps (truncated backpropagation); `gradient="forward"` carries it forward with the states instead, for up to 8
         starts and parameters, in memory that does not grow with the steps.
 
+        `observe`: an observer, a list of observers or a dict of names to them, which see the run while it goes on, the
+        model's output or what `.of(…)` says; what they see is not stored, and `monitors` is then empty where not given.
+        Their rows are `r["bold"]` and so on, with `r.times("bold")`; a result's `.state` continues them as well.
+
         `progress=True` shows a bar, for fixed steps, and runs in a hundred stretches with the same result.
         """
         plan = self._planned(
             duration,
-            monitors=monitors,
+            monitors=() if monitors is None and observe is not None else monitors,
             inputs=inputs,
             transient=transient,
             sample_every=sample_every,
@@ -135,7 +143,9 @@ class Simulator(nn.Module):
             grad_horizon=grad_horizon,
             gradient=gradient,
         )
-        return self._compute(plan, allow_nonfinite, progress)
+        before = x0.observed if isinstance(x0, RunState) else {}
+        plan, watches = (plan, {}) if observe is None else watching(plan, observe, before)
+        return self._compute(plan, watches, allow_nonfinite, progress)
 
     def explain(self, duration: float, **options: Any) -> Explanation:
         """What `run(duration, **options)` would be computed with and why, and the memory it would take; prints itself.
@@ -144,7 +154,8 @@ class Simulator(nn.Module):
         """
         if self.method not in INTEGRATORS:
             raise ValueError(f"{self.method!r} runs in torchdiffeq, with steps of its own: there is nothing to choose.")
-        options.pop("allow_nonfinite", None)
+        for unseen in ("allow_nonfinite", "observe", "progress"):
+            options.pop(unseen, None)
         with torch.random.fork_rng(devices=()):  # a run without a seed takes one, this takes none
             return explain(self._planned(duration, **options), self.backend)
 
@@ -190,15 +201,7 @@ class Simulator(nn.Module):
         return DtCheck(self.dt, order, tolerance, duration, differences, bool(plan.dynamics.drives))
 
     def _steps(self, label: str, ms: float) -> int:
-        """A time as a number of steps; it may miss a multiple of dt by 1e-6 of a step, no more."""
-        if not 0 <= ms < float("inf"):
-            raise ValueError(f"{label} must be ≥ 0 ms and finite, got {ms}.")
-        steps = round(ms / self.dt)
-        if abs(ms / self.dt - steps) > 1e-6:
-            below = int(ms / self.dt)
-            nearest = f"{below * self.dt:g} and {(below + 1) * self.dt:g}"
-            raise ValueError(f"{label}={ms:g} ms is no multiple of dt={self.dt:g} ms; the nearest are {nearest}.")
-        return steps
+        return whole_steps(label, ms, self.dt)
 
     def _plan(
         self,
@@ -220,7 +223,7 @@ class Simulator(nn.Module):
         laid_out = lay_out(model, inputs, first_step, steps, self.dt)
         driven = (*(u for u in laid_out if u is not None), *histories.values())
         shape = (*batch_axes(dynamics, starts, driven, batch_size), model.in_size)
-        x = place(starts, shape, seed, first_simulation, model.like)
+        x = place(starts, shape, seed, first_simulation, model.like, self.candidates)
         return Plan(
             dynamics=dynamics,
             method=self.method,
@@ -235,29 +238,48 @@ class Simulator(nn.Module):
             seed=seed,
             first_step=first_step,
             first_simulation=first_simulation,
+            candidates=self.candidates,
             **recorded,
         )
 
-    def _compute(self, plan: Plan, allow_nonfinite: bool, progress: bool) -> Result:
+    def _compute(self, plan: Plan, watches: Mapping[str, Watch], allow_nonfinite: bool, progress: bool) -> Result:
         if self.method in INTEGRATORS:
             backend = choose(plan, self.backend).backend
-            run = BACKENDS[backend]
-            found = in_stretches(plan, run, self.model.label) if progress else run(plan)
+            run, length = BACKENDS[backend], length_of(plan, observed=bool(watches), bar=progress)
+            label = self.model.label if progress else None
+            if watches or length < plan.steps:
+                found, watches = in_stretches(plan, run, length, watches, finite=not allow_nonfinite, label=label)
+            else:
+                found = run(plan)
         else:
+            if watches:
+                raise ValueError(f"observe= is for fixed steps; {self.method!r} has none: give observers the series.")
             backend = "torchdiffeq"
             found = adaptive.run(plan, self.adjoint, self.rtol, self.atol)
         if not found.finite and not allow_nonfinite:
             refuse_nonfinite(plan, found.series, found.ends)
+        series = found.series | {name: watch.found() for name, watch in watches.items()}
         return Result(
-            found.series, plan.times, self._end(plan, found), plan.seed, backend, plan.method, self.model.labels
+            series,
+            plan.times,
+            self._end(plan, found, watches),
+            plan.seed,
+            backend,
+            plan.method,
+            partial(
+                quantities, self.model, plan.monitors, {n: (w.series, w.observer.quantity) for n, w in watches.items()}
+            ),
+            self.model.labels,
+            {name: watch.times(plan) for name, watch in watches.items()},
         )
 
-    def _end(self, plan: Plan, found: Outcome) -> RunState:
+    def _end(self, plan: Plan, found: Outcome, watches: Mapping[str, Watch]) -> RunState:
         states, step = dict(zip(plan.names, found.ends, strict=True)), plan.first_step + plan.steps
         sources = map(plan.dynamics.source_name, plan.dynamics.sources)
         states |= zip(sources, found.histories, strict=True)
         seed, first = plan.seed, plan.first_simulation
-        return RunState(self.model.own(states), seed=seed, step=step, dt=plan.dt, first_simulation=first)
+        observed = {name: watch.ended(plan) for name, watch in watches.items()}
+        return RunState(self.model.own(states), observed, seed=seed, step=step, dt=plan.dt, first_simulation=first)
 
     def extra_repr(self) -> str:
         """Step, method and backend."""

@@ -1,6 +1,7 @@
 """Where a run starts: the start of every state, its batch axes, and the random numbers it goes on with."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -10,9 +11,9 @@ from torch.distributions import Distribution
 from torchmass.columns import Columns
 from torchmass.dynamics import Dynamics, batch_shape
 from torchmass.integrators import Values
-from torchmass.kernels.draws import uniforms
+from torchmass.kernels.draws import numbered, uniforms
 from torchmass.result import RunState
-from torchmass.values import whole
+from torchmass.values import checked_seed, whole
 
 Starts = Mapping[str, Tensor | Distribution]
 
@@ -46,22 +47,24 @@ def batch_axes(dynamics: Dynamics, starts: Starts, inputs: Values, batch_size: i
     return batch
 
 
-def place(starts: Starts, shape: tuple[int, ...], seed: int | None, first: int, like: Tensor) -> Values:
+def place(
+    starts: Starts, shape: tuple[int, ...], seed: int | None, first: int, like: Tensor, candidates: int = 1
+) -> Values:
     """Every start as a tensor of `shape`, (*b, N); distributions are drawn from the run's own counters."""
     placed: list[Tensor] = []
+    numbers = partial(numbered, shape[:-1], first, candidates, like.device)
     for i, (name, start) in enumerate(starts.items()):
         if not isinstance(start, Tensor):
-            start = _draw(name, i, start, shape, seed, first, like)
+            start = _draw(name, i, start, shape, seed, numbers(), like)
         placed.append(start if start.shape == shape else start.expand(shape))  # even an idle one takes 5 µs
     return tuple(placed)
 
 
 def _draw(
-    name: str, i: int, start: Distribution, shape: tuple[int, ...], seed: int | None, first: int, like: Tensor
+    name: str, i: int, start: Distribution, shape: tuple[int, ...], seed: int | None, simulations: Tensor, like: Tensor
 ) -> Tensor:
     if seed is None:
         raise ValueError(f"the start of {name} is a distribution: give a seed to draw from it.")
-    simulations = torch.arange(first, first + torch.Size(shape[:-1]).numel(), device=like.device)
     # in float32 an end of the unit interval is within rounding, and infinite for a normal distribution
     number, margin = start.number if isinstance(start, DrawnStart) else i, torch.finfo(like.dtype).eps
     u = uniforms(seed, simulations, shape[-1], number).reshape(shape)
@@ -92,8 +95,8 @@ def origin(
     random = bool(dynamics.drives) or any(isinstance(start, Distribution) for start in starts.values())
     if seed is None and random:
         seed = int(torch.randint(0, 2**63 - 1, ()).item())
-    if seed is not None and whole("seed", seed, least=0) >= 2**64:
-        raise ValueError(f"seed must be below 2⁶⁴, got {seed}.")
+    if seed is not None:
+        checked_seed("seed", seed)
     if whole("first_simulation", first, least=0) >= 2**32:
         raise ValueError(f"first_simulation must be below 2³², got {first}.")
     return seed, step, first

@@ -24,6 +24,7 @@ class System(nn.Module):
 
     in_size: int
     labels: tuple[str, ...] | None = None  # the names of the nodes
+    output_unit: str | None = None  # of the output; None where it is not known
 
     @property
     @abstractmethod

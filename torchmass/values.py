@@ -56,6 +56,9 @@ def check_shape(label: str, value: Tensor, per: str, in_size: int) -> None:
             raise ValueError(
                 f"{label} must be (*b, N, N) with [to, from] and N={in_size}, got shape {tuple(value.shape)}."
             )
+    elif per == "sensor":
+        if value.ndim < 2 or value.shape[-1] != in_size:
+            raise ValueError(f"{label} must be (*b, M, N), M sensors by N={in_size}, got shape {tuple(value.shape)}.")
     elif per == "all":
         if value.ndim and value.shape[-1] != 1:
             raise ValueError(f"{label} must be a number or (B, 1), one for all nodes, got shape {tuple(value.shape)}.")
@@ -70,6 +73,28 @@ def whole(label: str, value: Any, least: int = 1) -> int:
     if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < least:
         raise ValueError(f"{label} must be a whole number ≥ {least}, got {value!r}.")
     return int(value)
+
+
+def whole_steps(label: str, ms: float, dt: float, least: int = 0) -> int:
+    """A time as a number of steps of `dt`; it may miss a multiple of dt by 1e-6 of a step, no more."""
+    if not 0 <= ms < float("inf"):
+        raise ValueError(f"{label} must be ≥ 0 ms and finite, got {ms}.")
+    steps = round(ms / dt)
+    if abs(ms / dt - steps) > 1e-6:
+        below = int(ms / dt)
+        nearest = f"{below * dt:g} and {(below + 1) * dt:g}"
+        raise ValueError(f"{label}={ms:g} ms is no multiple of dt={dt:g} ms; the nearest are {nearest}.")
+    if steps < least:
+        raise ValueError(f"{label} must be at least {least * dt:g} ms for dt={dt:g} ms, got {ms:g}.")
+    return steps
+
+
+def checked_seed(label: str, value: Any) -> int:
+    """`value` as an int; raises a `ValueError` unless it is a whole number from 0 and below 2⁶⁴."""
+    seed = whole(label, value, least=0)
+    if seed >= 2**64:
+        raise ValueError(f"{label} must be below 2⁶⁴, got {seed}.")
+    return seed
 
 
 def report(value: Tensor, wrong: Tensor) -> str:

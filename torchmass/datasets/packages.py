@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 
-def require(module: str, what: str) -> Any:
+def require(module: str, what: str, extra: str = "data") -> Any:
     """The module that `what` needs, imported; raises an `ImportError` that names the extra when it is missing."""
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        raise ImportError(f"{what} needs {module.partition('.')[0]}: pip install 'torchmass[data]'.") from error
+        raise ImportError(f"{what} needs {module.partition('.')[0]}: pip install 'torchmass[{extra}]'.") from error
 
 
 def shipped(package: str, *parts: str) -> Path:

@@ -1,16 +1,20 @@
-"""What the package tvb-data ships for The Virtual Brain: connectomes, and the gain of an EEG."""
+"""What the package tvb-data ships for The Virtual Brain: connectomes, and the gains of EEG and MEG."""
 
-from dataclasses import dataclass
+import bz2
 from pathlib import Path
 
-import torch
-from torch import Tensor
-
 from torchmass.datasets.connectome import Connectome
-from torchmass.datasets.packages import require, shipped
+from torchmass.datasets.packages import shipped
+from torchmass.datasets.projection import Projection
 
 REGIONS = (66, 68, 76, 96, 192)
 MAPPED = (76, 192)  # where the package says to which region each vertex of its cortex belongs
+
+EEG = {  # by the electrodes that have a number: the gain from vertices, and the names, each followed by x, y, z
+    62: ("projection_eeg_62_surface_16k.mat", "eeg_unitvector_62.txt.bz2"),
+    63: ("projection_eeg_65_surface_16k.npy", "eeg_brainstorm_65.txt"),
+}
+MEG = ("projection_meg_276_surface_16k.npy", "meg_brainstorm_276.txt")  # names, each followed by two points
 
 
 def tvb_connectome(regions: int = 76) -> Connectome:
@@ -27,49 +31,43 @@ def tvb_connectome(regions: int = 76) -> Connectome:
     return Connectome.from_tvb_zip(shipped("tvb_data", "connectivity", f"connectivity_{regions}.zip"))
 
 
-@dataclass(frozen=True, eq=False)
-class Projection:
-    """`gain`, (M, N): how much of the activity of each region in `labels`, N, each sensor in `sensors`, M, records.
-
-    What the sensors record of a run x, (T, N), is `x @ gain.T`, (T, M).
-    """
-
-    gain: Tensor
-    sensors: tuple[str, ...]
-    labels: tuple[str, ...]
-
-
-def tvb_eeg_projection(regions: int = 76) -> Projection:
-    """The gain from the 76 or 192 regions of `tvb_connectome` to 63 electrodes of an EEG, from the package tvb-data.
+def tvb_eeg_projection(regions: int = 76, electrodes: int = 63) -> Projection:
+    """The gain from the 76 or 192 regions of `tvb_connectome` to 62 or 63 electrodes, from the package tvb-data.
 
     The package holds the gain from 16384 vertices of a cortex, in no stated unit and against no stated reference:
     compare shapes, not amplitudes. This is its mean over the vertices of each region, where The Virtual Brain takes the
-    sum. A region without vertices, as 116 of the 192, gets 0. Of the 65 electrodes, IO1 and IO2 have no number in the
-    file and are left out. The electrodes agree with the labels of 76 on left and right; those of 192 are the other way
-    round.
+    sum. A region without vertices, as 116 of the 192, gets 0. The 63 are of 65 electrodes, of which IO1 and IO2 have no
+    number in the file and are left out; they agree with the labels of 76 on left and right, those of 192 are the other
+    way round. The 62 are of another head model, to which the 63 are not comparable; they agree with the labels of 192,
+    and those of 76 are the other way round.
 
     Raises `ValueError` for another number, `ImportError` without tvb-data, `FileNotFoundError` without a file in it.
     """
+    if electrodes not in EEG:
+        raise ValueError(f"tvb-data has gains to {' or '.join(map(str, EEG))} electrodes, got {electrodes!r}.")
+    return _projection(*EEG[electrodes], regions)
+
+
+def tvb_meg_projection(regions: int = 76) -> Projection:
+    """The gain from the 76 or 192 regions of `tvb_connectome` to 248 magnetometers, from the package tvb-data.
+
+    Otherwise as that of the EEG. Of the 276 channels, 28 have no number in the file and are left out: reference
+    sensors, triggers, the electrodes of eyes and heart. Places of the sensors are not read: those in the package do not
+    lie around a head.
+
+    Raises `ValueError` for another number, `ImportError` without tvb-data, `FileNotFoundError` without a file in it.
+    """
+    return _projection(*MEG, regions)
+
+
+def _projection(gains: str, sensors: str, regions: int) -> Projection:
+    """The gain of each region to the sensors that have a number, from the files of vertices and of names."""
     _one_of("region mappings", regions, MAPPED)
     labels = tvb_connectome(regions).labels
-    path = shipped("tvb_data", "projectionMatrix", "projection_eeg_65_surface_16k.npy")
-    gain = torch.as_tensor(require("numpy", "tvb_eeg_projection").load(path, allow_pickle=False))  # (65, V)
-    names = _words(shipped("tvb_data", "sensors", "eeg_brainstorm_65.txt"))[::4]  # each followed by x, y, z
-    mapping = _words(shipped("tvb_data", "regionMapping", f"regionMapping_16k_{regions}.txt"))
-    region_of = torch.tensor([int(word) for word in mapping[: gain.shape[1]]])  # what follows the vertices is no cortex
-    kept = gain.isfinite().all(1)
-    means = region_means(gain[kept], region_of, regions)
-    sensors = tuple(name for name, keep in zip(names, kept.tolist(), strict=True) if keep)
-    return Projection(means.to(torch.get_default_dtype()), sensors, labels)
-
-
-def region_means(gain: Tensor, region_of: Tensor, regions: int) -> Tensor:
-    """The mean of `gain`, (M, V), over the vertices of each region, (M, regions); 0 for a region that has none.
-
-    `region_of`, (V,), holds the region of each vertex, counted from 0.
-    """
-    sums = gain.new_zeros(len(gain), regions).index_add(1, region_of, gain)
-    return sums / region_of.bincount(minlength=regions).clamp(min=1)
+    gain = shipped("tvb_data", "projectionMatrix", gains)
+    mapping = shipped("tvb_data", "regionMapping", f"regionMapping_16k_{regions}.txt")
+    names = [line.split()[0] for line in _text(shipped("tvb_data", "sensors", sensors)).splitlines()]
+    return Projection.from_tvb(gain, mapping, labels=labels, sensors=names)
 
 
 def _one_of(what: str, regions: int, known: tuple[int, ...]) -> None:
@@ -79,5 +77,5 @@ def _one_of(what: str, regions: int, known: tuple[int, ...]) -> None:
         )
 
 
-def _words(path: Path) -> list[str]:
-    return path.read_text().split()
+def _text(path: Path) -> str:
+    return (bz2.decompress(path.read_bytes()) if path.suffix == ".bz2" else path.read_bytes()).decode()

@@ -1,6 +1,7 @@
 """Random draws as pure functions of (seed, step, simulation, node, source), whatever the chunk, batch or backend."""
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -10,6 +11,21 @@ from torchmass.kernels.philox import MASK, philox, uniform
 WORDS = 4  # random words in a block: one for each of four steps
 STARTS = 1 << 16  # sources from here on draw initial states
 STIMULI = 1 << 17  # the source of stimuli, so that the seed of a run may be theirs too
+SENSORS = 1 << 18  # and the source of the noise of sensors
+
+
+def distinct(batch: Sequence[int], candidates: int) -> int:
+    """How many simulations of a batch draw numbers of their own.
+
+    `candidates` along the first axis, which are to be compared, draw the same; a batch without that axis holds none.
+    """
+    count = math.prod(batch)
+    return count // candidates if batch and batch[0] == candidates else count
+
+
+def numbered(batch: Sequence[int], first: int, candidates: int, device: torch.device) -> Tensor:
+    """The number by which each simulation of a batch draws, (B,), from `first` on."""
+    return first + torch.arange(math.prod(batch), device=device) % distinct(batch, candidates)
 
 
 def _blocks(seed: int, first: int, count: int, simulations: Tensor, nodes: int, source: int) -> tuple[Tensor, ...]:

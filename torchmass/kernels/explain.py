@@ -1,6 +1,6 @@
 """What a run will be computed with, how large that is and what memory it takes; printed by `Simulator.explain`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -10,6 +10,7 @@ from torchmass.kernels.coupled import path_size
 from torchmass.kernels.fused import call_of, kernel_of, leaves_of
 from torchmass.kernels.kernel import KERNELS
 from torchmass.kernels.plan import Plan
+from torchmass.stretches import length_of
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,10 @@ def explain(plan: Plan, asked: str) -> Explanation:
 
 
 def _fused(plan: Plan) -> Fused:
+    length = length_of(plan)
+    stretched = length < plan.steps  # a network keeps all steps of one stretch, and computes the others again
+    if stretched:
+        plan = replace(plan, steps=length, transient=min(plan.transient, length - 1), checkpoint="none")
     name = kernel_of(plan)
     leaves = leaves_of(plan, name)
     kernel, call, like = KERNELS[name], call_of(plan, name, leaves), plan.x0[0]
@@ -74,7 +79,7 @@ def _fused(plan: Plan) -> Fused:
     backward = kernel.code(wanted).operations if reverse else 0
     kept = path_size(call, kernel.step) if kernel.step.links else call.path_size(len(plan.x0))
     path = kept * like.element_size() if reverse else 0
-    interval = 1 if kernel.step.links else call.interval
+    interval = length if stretched else 1 if kernel.step.links else call.interval
     return Fused(forward, backward, interval, path, threads(call, kernel, leaves, wanted), kernel.is_built(like.dtype))
 
 

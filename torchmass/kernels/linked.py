@@ -22,8 +22,8 @@ def refuse_network(plan: Plan) -> None:
     """Raise a `TraceError` for what kernels of networks do not do."""
     if is_transformed() or torch.compiler.is_compiling():
         raise TraceError("it is a network under torch.func or torch.compile.")
-    if plan.checkpoint != "none" or plan.gradient == "forward":
-        raise TraceError("its nodes are coupled, and checkpoint and gradient='forward' are for single nodes.")
+    if plan.gradient == "forward":
+        raise TraceError("its nodes are coupled, and gradient='forward' is for single nodes.")
 
 
 def form_of(link: Link, dt: float, method: str) -> str:

@@ -12,7 +12,7 @@ from torch import Tensor
 from torchmass.columns import Columns
 from torchmass.dynamics import Dynamics, Pasts
 from torchmass.integrators import Values
-from torchmass.kernels.draws import normals
+from torchmass.kernels.draws import normals, numbered
 from torchmass.links import OUTPUT
 from torchmass.values import whole
 
@@ -83,6 +83,7 @@ class Plan:
     seed: int | None = None
     first_step: int = 0
     first_simulation: int = 0
+    candidates: int = 1  # along the first batch axis: they draw the same random numbers
     checkpoint: int | str = "none"  # or "sqrt", or the steps between two states that are kept for the gradient
     grad_horizon: int = 0  # steps over which gradients are carried back; 0: all
     gradient: str = "reverse"  # or "forward"
@@ -155,8 +156,8 @@ class Plan:
     def _noise(self, stream: int, start: int, count: int) -> Tensor:
         if self.seed is None:
             raise ValueError("a plan with noise needs a seed.")
-        x, first = self.x0[0], self.first_simulation
-        simulations = torch.arange(first, first + x.shape[:-1].numel(), device=x.device)
+        x = self.x0[0]
+        simulations = numbered(x.shape[:-1], self.first_simulation, self.candidates, x.device)
         drawn = normals(self.seed, self.first_step + start, count, simulations, x.shape[-1], stream)
         return drawn.reshape(count, *x.shape).to(x.dtype)
 

@@ -63,6 +63,8 @@ class EpileptorStep(NeuralMass):
     x1_inp = Input("", "What arrives at x1 and z from other regions.", port=True)
     x2_inp = Input("", "What arrives at x2 from other regions.")
 
+    output_unit = ""
+
     @staticmethod
     def output(s: Any, p: Any) -> Tensor:
         """The local field potential, x2 − x1."""

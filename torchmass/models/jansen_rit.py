@@ -67,6 +67,8 @@ class JansenRitStep(NeuralMass):
         per_ms = 1e-3  # the paper's time is in seconds
         return Mv * per_ms, Ev * per_ms, Iv * per_ms, dMv * per_ms, dEv * per_ms, dIv * per_ms
 
+    output_unit = "mV"
+
     @staticmethod
     def output(s: Any, p: Any) -> Tensor:
         """The EEG, in mV."""

@@ -121,6 +121,8 @@ class ThalamusStep(NeuralMass):
     t_inp = Input("Hz", "Excitation of the relay cells: rate times number of synapses.", port=True)
     r_inp = Input("Hz", "Excitation of the reticular cells: rate times number of synapses.")
 
+    output_unit = "Hz"
+
     @staticmethod
     def output(s: Any, p: Any) -> Tensor:
         """The firing rate of the relay cells, in Hz."""

@@ -11,7 +11,7 @@ from torchmass.kernels.draws import STIMULI, normals
 from torchmass.parametrised import Parametrised
 from torchmass.stimuli.stimulus import Stimulus, beside_time
 from torchmass.stimuli.times import EPS, milliseconds, whole_intervals
-from torchmass.values import whole
+from torchmass.values import checked_seed, whole
 
 CHUNK = 1024  # intervals drawn at once: drawing takes some ten times the memory of what it gives
 
@@ -34,9 +34,7 @@ class Noise(Parametrised, Stimulus):
     def __init__(self, sigma: Any, interval: float, seed: int, in_size: int = 1) -> None:
         in_size = whole("Noise.in_size, the number of regions,", in_size)
         super().__init__(in_size, sigma=sigma)
-        self.interval, self.seed = milliseconds("Noise.interval", interval), whole("Noise.seed", seed, least=0)
-        if self.seed >= 2**64:
-            raise ValueError(f"Noise.seed must be below 2⁶⁴, got {seed}.")
+        self.interval, self.seed = milliseconds("Noise.interval", interval), checked_seed("Noise.seed", seed)
 
     def evaluate(self, t: Tensor) -> Tensor:
         """The values drawn for the intervals in which `t` lies."""

@@ -18,7 +18,7 @@ struct BackDesk : Arena {
     T *back_rows[Step::arrivals + 1], *sent_rows[Step::arrivals + 1], *turned[2];  // of a tile; and as [node][step]
     double *sum;
 
-    TM_ONCE BackDesk(const Run &r, T *base) : Arena{base}, room(room_beside_past(r)) {
+    TM_ONCE BackDesk(const Run &r, T *base) : Arena{base}, room(room_of(r, false)) {
         const int64_t width = row_width(r.nodes);
         g = take(Step::states * width), part = take(Step::sums * width), kept = take(Step::kept_back * width);
         for (T *&turn : ga) turn = take(Step::arrivals * width);

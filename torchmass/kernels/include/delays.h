@@ -6,25 +6,49 @@
 
 #include "own.h"
 
-// One connection: what was sent `back` steps ago counts `near`, what was sent one step before that `far`.
+// steps of what was sent that lie in memory beside the past: the whole run, or few, so that they stay in the caches, and
+// no fewer than the past, which is moved each time that they are full
+TM_ONCE static int64_t room_of(const Run &r, bool whole) {
+    constexpr int64_t block = 8 * L;
+    if (whole) return (r.steps + block) / block * block;
+    int64_t room = 512;
+    for (int k = 0; k < Step::links; ++k)
+        if (tm::delayed(Step::link[k].form) && r.reach[k] > room) room = r.reach[k];
+    return (room + block - 1) / block * block;
+}
+
+// One connection: what was sent some steps ago counts `near`, what was sent one step before that `far`. It lies `place`
+// numbers from what the first node sends now.
 struct Edge {
-    int32_t from, back;
+    int64_t place;
     T near, far;
 };
 
-// The edges of a link by the steps that can be computed at once: 8, 4, 2, 1 vectors, half a one, or one step; in each by
-// target, those that read one sample first.
+// The edges of a link by the steps that can be computed at once: 8, 4, 2, 1 vectors, a half, a quarter, or one step; in
+// each by target, those that read one sample first.
 struct Edges {
-    static constexpr int levels = 6;
+    static constexpr int levels = 7, vectors = 4;  // all, and those of whole vectors
+    static constexpr int half = L / 2, quarter = L / 4 ? L / 4 : 1;
+    static constexpr int steps[levels] = {8 * L, 4 * L, 2 * L, L, half, quarter, 1};
     int64_t nodes = 0, *bound = nullptr;
     Edge *edge = nullptr;
 
     static int level(int64_t back) {
-        return back >= 8 * L ? 0 : back >= 4 * L ? 1 : back >= 2 * L ? 2 : back >= L ? 3 : 2 * back >= L ? 4 : 5;
+        int k = 0;
+        while (back < steps[k]) ++k;
+        return k;
+    }
+    // the fewest steps that are computed at once, at most a vector
+    int64_t grain() const {
+        int k = levels - 1;
+        while (k >= vectors && !any(k)) --k;
+        return steps[k < vectors ? vectors - 1 : k];
     }
 
-    // from weights and lags, [to][from], those of at least `least` steps, read a fraction `c` of a step later
-    TM_ONCE void build(int64_t count, const T *weights, const T *lags, double least, double c, bool transposed) {
+    // from weights and lags, [to][from], those of at least `least` steps, read a fraction `c` of a step later; `length`
+    // numbers of what was sent lie between two nodes
+    TM_ONCE void build(int64_t count, int64_t length, const T *weights, const T *lags, double least, double c,
+                       bool transposed) {
         nodes = count;
         const int64_t size = levels * nodes * 2;
         bound = new int64_t[size + 1]();
@@ -34,7 +58,7 @@ struct Edges {
                 const T lag = lags[k] - T(c), whole = tm::floor(lag), part = lag - whole;
                 const int64_t to = transposed ? k % count : k / count, from = transposed ? k / count : k % count;
                 int64_t &at = bound[(level(int64_t(whole)) * nodes + to) * 2 + (part != 0)];
-                if (fill) edge[at] = {int32_t(from), int32_t(whole), weights[k] * (1 - part), weights[k] * part};
+                if (fill) edge[at] = {from * length - int64_t(whole), weights[k] * (1 - part), weights[k] * part};
                 ++at;
             }
             int64_t sum = 0;
@@ -54,12 +78,22 @@ struct Edges {
     }
 };
 
+// Sums of a few steps, less than a vector of them.
+template <int count> struct Steps {
+    typedef T Values __attribute__((vector_size(count * sizeof(T)), aligned(sizeof(T)), may_alias));
+    Values values{};
+    TM_ALWAYS void add(const T *from, T weight) { values += *reinterpret_cast<const Values *>(from) * weight; }
+};
+template <> struct Steps<1> {
+    T values[1]{};
+    TM_ALWAYS void add(const T *from, T weight) { values[0] += *from * weight; }
+};
+
 // The sums of a link over time. What is sent comes in row by row, time by time; sums are known one step ahead.
 struct Line {
-    static constexpr int ring = 2 * L, ahead = 4, half = L / 2;
-    typedef T Half __attribute__((vector_size(half * sizeof(T)), aligned(sizeof(T)), may_alias));
+    static constexpr int ring = 2 * L, ahead = 4;
     const Own *own;
-    int64_t nodes, width, channels, reach, room, origin = 0, mask;
+    int64_t nodes, width, channels, reach, room, origin = 0, mask, grain = L;  // `grain` steps are turned at once
     T *past;  // [channel][node][time]: `reach` steps before `origin`, and `room` from there on
     T *rows;  // [time][channel][lane], the latest
     int sets = 0;
@@ -76,6 +110,10 @@ struct Line {
     static int64_t full_table(int64_t steps) { return steps + 8 * L + 1; }
     static constexpr int64_t ring_table = 16 * L;
 
+    TM_ONCE void add(const Edges &some, T *sums) {
+        edges[sets] = &some, table[sets++] = sums;
+        grain = Own::least(grain, some.grain());
+    }
     // the row before time 0 that lies `back` steps ago is at before + (reach − back) · per_row, [channel][node]
     TM_ONCE void begin(const T *before, int64_t per_row) {
         origin = 0;
@@ -92,19 +130,19 @@ struct Line {
     bool reads(int64_t t) const {
         if (t % (8 * L) == 0) return true;
         for (int set = 0; set < sets; ++set)
-            for (int level = 1, steps = 4 * L; level < Edges::levels; ++level, steps = level == 5 ? 1 : steps / 2)
-                if (t % steps == 0 && edges[set]->any(level)) return true;
+            for (int level = 1; level < Edges::levels; ++level)
+                if (t % Edges::steps[level] == 0 && edges[set]->any(level)) return true;
         return false;
     }
     // when row(t − 1) has been written: the rows up to there into the past of each node, where they are enough
     void turn_to(int64_t t) {
-        if (t % half) return;
-        const T *from[half];
-        for (int l = 0; l < half; ++l) from[l] = row(t - half + l);
+        if (t % grain) return;
+        const T *from[L];
+        for (int l = 0; l < grain; ++l) from[l] = row(t - grain + l);
         for (int64_t c = 0; c < channels; ++c)
             for (int64_t j = own->begin; j < own->end; ++j) {
-                T *to = sent(c, j, t - half);
-                for (int l = 0; l < half; ++l) to[l] = from[l][c * width + j];
+                T *to = sent(c, j, t - grain);
+                for (int l = 0; l < grain; ++l) to[l] = from[l][c * width + j];
             }
     }
     TM_ONCE void roll() {
@@ -122,8 +160,9 @@ struct Line {
             if (t % (4 * L) == 0 && edges[set]->any(1)) block<4, false>(set, 1, t);
             if (t % (2 * L) == 0 && edges[set]->any(2)) block<2, false>(set, 2, t);
             if (t % L == 0 && edges[set]->any(3)) block<1, false>(set, 3, t);
-            if (t % half == 0 && edges[set]->any(4)) few(set, t);
-            if (edges[set]->any(5)) single(set, t);
+            if (t % Edges::half == 0 && edges[set]->any(4)) few<Edges::half>(set, 4, t);
+            if (t % Edges::quarter == 0 && edges[set]->any(5)) few<Edges::quarter>(set, 5, t);
+            if (edges[set]->any(6)) few<1>(set, 6, t);
         }
     }
     // sums of A vectors of steps from t on
@@ -151,28 +190,26 @@ struct Line {
             }
     }
     // what a later edge reads lies in the farther caches, and each edge reads elsewhere
-    template <int A> TM_ALWAYS static void soon(const T *base, int64_t per_node, const Edge *e) {
-        const T *from = base + e->from * per_node - e->back;
+    template <int A> TM_ALWAYS static void soon(const T *from) {
         for (int k = 0; k < A; k += 64 / sizeof(V) > A ? A : 64 / sizeof(V)) __builtin_prefetch(from + k * L);
     }
     template <int A>
     TM_ALWAYS void accumulate(const Edges &edges, int level, int64_t channel, int64_t to, int64_t t, V *sum) const {
         const Edge *e = edges.begin(level, to, 0), *part = edges.begin(level, to, 1), *end = edges.begin(level, to, 2);
-        const int64_t per_node = length();
         const T *base = sent(channel, 0, t);
 #pragma GCC unroll 8
         for (int k = 0; k < A; ++k) sum[k] = V(T(0));
         for (; e < part; ++e) {
-            const T *from = base + e->from * per_node - e->back;
+            const T *from = base + e->place;
             const V near(e->near);
-            soon<A>(base, per_node, e + ahead);
+            soon<A>(base + e[ahead].place);
 #pragma GCC unroll 8
             for (int k = 0; k < A; ++k) sum[k] = tm::fma(V::load(from + k * L), near, sum[k]);
         }
         for (; e < end; ++e) {
-            const T *from = base + e->from * per_node - e->back;
+            const T *from = base + e->place;
             const V near(e->near), far(e->far);
-            soon<A>(base, per_node, e + ahead);
+            soon<A>(base + e[ahead].place);
 #pragma GCC unroll 8
             for (int k = 0; k < A; ++k) {
                 sum[k] = tm::fma(V::load(from + k * L), near, sum[k]);
@@ -180,35 +217,24 @@ struct Line {
             }
         }
     }
-    // sums of half a vector of steps
-    void few(int set, int64_t t) {
+    // sums of less than a vector of steps
+    template <int count> void few(int set, int level, int64_t t) {
         for (int64_t c = 0; c < channels; ++c) {
             const T *base = sent(c, 0, t);
-            for (int64_t to = own->begin; to < own->to * L; ++to) {
-                const int64_t node = to < nodes ? to : nodes - 1;
-                Half sum{};
-                for (const Edge *e = edges[set]->begin(4, node, 0), *end = edges[set]->begin(4, node, 2); e < end; ++e) {
-                    const T *from = base + e->from * length() - e->back;
-                    sum += reinterpret_cast<const Half &>(*from) * e->near;
-                    if (e->far != 0) sum += reinterpret_cast<const Half &>(from[-1]) * e->far;
-                }
-                for (int k = 0; k < half; ++k) out(set, t + k)[c * width + to] += sum[k];
-            }
-        }
-    }
-    // what arrives at time t from still fewer steps ago
-    void single(int set, int64_t t) {
-        for (int64_t c = 0; c < channels; ++c) {
-            T *into = out(set, t) + c * width;
+            T *into[count];
+            for (int k = 0; k < count; ++k) into[k] = out(set, t + k) + c * width;
             for (int64_t to = own->begin; to < own->end; ++to) {
-                T sum = into[to];
-                for (const Edge *e = edges[set]->begin(5, to, 0), *end = edges[set]->begin(5, to, 2); e < end; ++e) {
-                    const int64_t from = c * width + e->from;
-                    sum += e->near * row(t - e->back)[from] + e->far * row(t - e->back - 1)[from];
+                const Edge *e = edges[set]->begin(level, to, 0), *end = edges[set]->begin(level, to, 2);
+                if (e == end) continue;
+                Steps<count> sum;
+                for (; e < end; ++e) {
+                    sum.add(base + e->place, e->near);
+                    if (e->far != 0) sum.add(base + e->place - 1, e->far);
                 }
-                into[to] = sum;
+                for (int k = 0; k < count; ++k) into[k][to] += sum.values[k];
             }
-            for (int64_t to = own->end; to < own->to * L; ++to) into[to] = into[nodes - 1];
+            for (int64_t to = own->end; to < own->to * L; ++to)
+                for (int k = 0; k < count; ++k) into[k][to] = into[k][nodes - 1];
         }
     }
     // what was sent so far is as if it had been 0

@@ -31,8 +31,9 @@ struct Graph {
                 continue;
             }
             const T *lags = r.lags[k] + simulation * r.apart[2 * k + 1];
-            edges[k].build(n, weights, lags, least_lag, 0, back);
-            if (Step::middle) middle[k].build(n, weights, lags, least_lag, 0.5, back);
+            const int64_t length = r.reach[k] + room_of(r, r.path && !back);
+            edges[k].build(n, length, weights, lags, least_lag, 0, back);
+            if (Step::middle) middle[k].build(n, length, weights, lags, least_lag, 0.5, back);
             shorts[k].build(n, weights, lags, least_lag, r.zeros[k], r.g_lags && r.g_lags[k], back);
         }
     }

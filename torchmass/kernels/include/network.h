@@ -24,9 +24,8 @@ struct Simulation : Population, Desk {
             l.nodes = r.nodes, l.width = width, l.channels = link.channels, l.reach = r.reach[k], l.room = record.room;
             l.mask = record.whole ? -1 : record.rows - 1;
             l.past = record.past[k], l.rows = rows[k];
-            const Edges *edges[] = {&graph.edges[k], &graph.middle[k]};
-            for (l.sets = 0; l.sets <= Step::middle; ++l.sets)
-                l.edges[l.sets] = edges[l.sets], l.table[l.sets] = record.table[k][l.sets];
+            l.add(graph.edges[k], record.table[k][0]);
+            if (Step::middle) l.add(graph.middle[k], record.table[k][1]);
             l.begin(r.before[k] + simulation * r.before_apart[2 * k + 1], r.before_apart[2 * k]);
         }
     }
@@ -162,7 +161,7 @@ struct Simulation : Population, Desk {
                 if (tm::delayed(Step::link[k].form)) clear_rest(line[k]);
     }
     TM_ONCE void clear_rest(Line &l) const {
-        for (int64_t t = r.steps / Line::half * Line::half; t < r.steps; ++t)
+        for (int64_t t = r.steps / l.grain * l.grain; t < r.steps; ++t)
             for (int64_t c = 0; c < l.channels; ++c)
                 for (int64_t j = own.begin; j < own.end; ++j) *l.sent(c, j, t) = l.row(t)[c * width + j];
         for (int64_t c = 0; c < l.channels; ++c)

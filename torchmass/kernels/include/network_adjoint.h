@@ -47,8 +47,8 @@ struct WayBack : Population, BackDesk {
         Line &l = line[k][set];
         l.own = &own;
         l.nodes = r.nodes, l.width = width, l.channels = channels, l.reach = r.reach[k], l.room = room;
-        l.mask = Line::ring_table - 1, l.sets = 1, l.edges[0] = set ? &graph.middle[k] : &graph.edges[k];
-        l.past = past[k][set], l.rows = rows[k][set], l.table[0] = table[k][set];
+        l.mask = Line::ring_table - 1, l.past = past[k][set], l.rows = rows[k][set];
+        l.add(set ? graph.middle[k] : graph.edges[k], table[k][set]);
         Correlation &c = correlation[k][set];
         c.own = &own;
         c.nodes = r.nodes, c.channels = channels, c.width = width, c.steps = r.steps, c.reach = r.reach[k];

@@ -22,16 +22,6 @@ constexpr int own_arrivals() {
     return count;
 }
 
-// steps of what was sent that lie in memory beside the past: few, so that they stay in the caches, and no fewer than the
-// past, which is moved each time that they are full
-TM_ONCE static int64_t room_beside_past(const Run &r) {
-    constexpr int64_t block = 8 * L;
-    int64_t room = 512;
-    for (int k = 0; k < Step::links; ++k)
-        if (tm::delayed(Step::link[k].form) && r.reach[k] > room) room = r.reach[k];
-    return (room + block - 1) / block * block;
-}
-
 // What a simulation writes down: all of it for the adjoint, else what is needed to go on.
 struct Record : Arena {
     T *x, *own, *past[Step::links], *table[Step::links][2];
@@ -39,9 +29,8 @@ struct Record : Arena {
     bool whole;
 
     TM_ONCE Record(const Run &r, T *base, bool whole) : Arena{base}, whole(whole) {
-        constexpr int64_t block = 8 * L;
         width = row_width(r.nodes);
-        room = whole ? (r.steps + block) / block * block : room_beside_past(r);
+        room = room_of(r, whole);
         rows = whole ? Line::full_table(r.steps) : Line::ring_table;
         x = take((whole ? r.steps + 1 : 1) * Step::states * width);
         own = take((whole ? r.steps : 1) * own_arrivals() * width);

@@ -1,0 +1,143 @@
+"""A run that observers see while it goes on: the same as observing its series, in less memory, with the gradient."""
+
+import pytest
+import torch
+
+import torchmass as tm
+from torchmass import stretches
+
+W = torch.tensor([[0.0, 2.0, 0.3], [0.5, 0.0, 0.0], [0.0, 1.0, 0.0]], dtype=torch.float64)  # [to, from]
+DELAYS = torch.tensor([[0.0, 7.3, 2.0], [13.1, 0.0, 0.0], [0.0, 2.7, 0.0]], dtype=torch.float64)  # ms
+
+
+@pytest.fixture(autouse=True)
+def short_stretches(monkeypatch):
+    monkeypatch.setattr(stretches, "ROOM", 1)
+    monkeypatch.setattr(stretches, "LEAST", 211)
+
+
+def network(**values):
+    node = tm.ReducedWongWangStep(3, noise_S=tm.WhiteNoise(0.01), **values)
+    return tm.Network(node, W, delays=DELAYS, coupling="additive", k=0.1)
+
+
+def simulator(model=None, **options):
+    return tm.Simulator(model or network(), dt=1.0, **options)
+
+
+def observers():
+    return {"bold": tm.BOLDSignal(tr=200.0).of("S"), "mean": tm.TemporalAverage(7.0).of("S")}
+
+
+@pytest.mark.parametrize("backend", ["eager", "fused"])
+@pytest.mark.parametrize("every", [1, 2])
+def test_what_is_observed_in_a_run_is_what_is_observed_of_its_series(backend, every):
+    sim = simulator(backend=backend)
+    duration = 500.0 if backend == "eager" else 3000.0
+    observers = {"bold": tm.BOLDSignal(tr=100.0).of("S"), "mean": tm.TemporalAverage(14.0).of("S")}
+    options = {"seed": 1, "transient": 30.0, "sample_every": every, "batch_size": 2}
+    r = sim.run(duration, observe=observers, **options)
+    x = sim.run(duration, monitors=["S"], **options)
+    for name, observer in observers.items():
+        torch.testing.assert_close(r[name], observer(x["S"], dt=1.0 * every), rtol=1e-9, atol=1e-12)
+    assert sorted(r) == ["bold", "mean", "ts"]
+    torch.testing.assert_close(r.state["S"], x.state["S"], rtol=0, atol=0)
+
+
+def test_rows_say_when_they_end():
+    r = simulator().run(1000.0, observe={"mean": tm.TemporalAverage(7.0)}, transient=100.0, seed=0)
+    torch.testing.assert_close(r.times("mean"), 107.0 + 7.0 * torch.arange(len(r["mean"]), dtype=torch.float64))
+    assert r.dims("mean") == ("time_mean", "region")
+
+
+def test_observed_rows_have_units_and_are_kept_in_files(tmp_path):
+    lead = tm.EEGLeadField(torch.ones(2, 3, dtype=torch.float64))
+    observed = {**observers(), "eeg": tm.Subsample(10.0).then(lead).of("S")}
+    r = simulator().run(1000.0, observe=observed, seed=0)
+    assert r.units == {"bold": "", "mean": "", "eeg": "µV"}
+    assert r.dims("eeg") == ("time_eeg", "sensor")
+    r.save(tmp_path / "run.nc")
+    loaded = tm.Result.load(tmp_path / "run.nc")
+    for name in observed:
+        torch.testing.assert_close(loaded[name], r[name], rtol=0, atol=0)
+        torch.testing.assert_close(loaded.times(name), r.times(name))
+        assert loaded.dims(name) == r.dims(name)
+
+
+@pytest.mark.parametrize("free", ["k", "delays", "weights", "I_o", "sigma"])
+def test_gradients_through_observers_are_those_of_the_series(free):
+    found = {}
+    for way in ("loop", "series"):
+        net = network()
+        net.coupling.mask = None
+        if free == "sigma":
+            net.node.noise["S"].free("sigma")
+        elif free != "delays":
+            net.free(free) if free != "weights" else net.coupling.free(free)
+        if free == "delays":
+            net = tm.Network(net.node, W, delays=DELAYS, coupling="additive", k=0.1, mask=W > 0).free("delays")
+        sim, observer = simulator(net), tm.BOLDSignal(tr=200.0).of("S").free("tau")
+        if way == "loop":
+            bold = sim.run(2600.0, observe=[observer], seed=1)["bold"]
+        else:
+            bold = observer(sim.run(2600.0, monitors=["S"], seed=1)["S"], dt=1.0)
+        free_ones = [*sim.parameters(), *observer.parameters()]
+        found[way] = torch.autograd.grad(bold.square().sum(), free_ones)
+    for one, two in zip(found["loop"], found["series"], strict=True):
+        torch.testing.assert_close(one, two, rtol=1e-8, atol=1e-14)
+
+
+def test_a_run_that_continues_another_continues_what_was_observed():
+    sim = simulator()
+    whole = sim.run(2100.0, observe=observers(), seed=3)
+    first = sim.run(1011.0, observe=observers(), seed=3)
+    second = sim.run(1089.0, observe=observers(), x0=first.state)
+    for name in ("bold", "mean"):
+        torch.testing.assert_close(torch.cat((first[name], second[name])), whole[name], rtol=1e-9, atol=1e-13)
+        torch.testing.assert_close(torch.cat((first.times(name), second.times(name))), whole.times(name))
+
+
+def test_observers_see_outputs_and_functions_of_the_states():
+    sim = simulator(tm.HopfStep(2, noise_x=tm.WhiteNoise(0.1)))
+    observed = {"own": tm.Subsample(3.0), "radius": tm.Subsample(3.0).of(lambda s: s.x**2 + s.y**2)}
+    r, s = sim.run(900.0, observe=observed, seed=0), sim.run(900.0, seed=0)
+    torch.testing.assert_close(r["own"], s["x"][2::3], rtol=0, atol=0)
+    torch.testing.assert_close(r["radius"], (s["x"] ** 2 + s["y"] ** 2)[2::3], rtol=0, atol=0)
+
+
+def test_monitors_are_kept_beside_observers_where_asked_for():
+    r = simulator().run(600.0, observe=observers(), monitors=["S"], seed=0)
+    assert r["S"].shape == (600, 3)
+
+
+@pytest.mark.parametrize("horizon", [None, 700])
+@pytest.mark.parametrize("checkpoint", ["sqrt", 450])
+def test_a_network_computed_again_on_the_way_back_has_the_same_gradient(checkpoint, horizon):
+    found = {}
+    for way in ("none", checkpoint):
+        net = network().free("k", "I_o")
+        x = simulator(net, backend="fused").run(2500.0, seed=1, checkpoint=way, grad_horizon=horizon, monitors=["S"])[
+            "S"
+        ]
+        found[way] = [x.detach(), *torch.autograd.grad(x.square().sum(), list(net.parameters()))]
+    for one, two in zip(found["none"], found[checkpoint], strict=True):
+        torch.testing.assert_close(one, two, rtol=1e-10, atol=1e-12)
+
+
+def test_mistakes_say_what_to_do():
+    sim = simulator()
+    with pytest.raises(TypeError, match="takes observers"):
+        sim.run(10.0, observe=["bold"])
+    with pytest.raises(ValueError, match="two observers are called 'subsample'"):
+        sim.run(10.0, observe=[tm.Subsample(1.0), tm.Subsample(2.0)])
+    with pytest.raises(ValueError, match="no state to observe 'Q'"):
+        sim.run(10.0, observe=[tm.Subsample(1.0).of("Q")])
+    with pytest.raises(ValueError, match="is taken"):
+        sim.run(10.0, observe={"S": tm.Subsample(1.0)}, monitors=["S"])
+    with pytest.raises(ValueError, match="fixed steps"):
+        tm.Simulator(tm.HopfStep(1), dt=0.1, method="dopri5").run(10.0, observe=[tm.Subsample(1.0)])
+    state = sim.run(10.0, observe={"mean": tm.TemporalAverage(2.0)}, seed=0).state
+    with pytest.raises(ValueError, match="begin anew"):
+        sim.run(10.0, observe={"mean": tm.Subsample(2.0)}, x0=state)
+    with pytest.raises(ValueError, match="no series 'none'"):
+        sim.run(10.0, observe={"mean": tm.Subsample(2.0)}, seed=0).times("none")

@@ -1,0 +1,31 @@
+"""A result as a pandas DataFrame."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from torchmass.datasets.packages import require
+
+REGION = "region"
+
+
+def table(dataset: Any, series: Sequence[str]) -> Any:
+    """Some variables of a Dataset, a column each, by time, batch and region; where one has no region, no number."""
+    pandas = require("pandas", "to_dataframe", "export")
+    index = {name: tuple(REGION if _is_region(dim) else str(dim) for dim in dataset[name].dims) for name in series}
+    if not series:
+        raise ValueError("a table needs at least one series.")
+    for name, dims in index.items():
+        if dims != index[series[0]]:
+            raise ValueError(
+                f"series {name!r} has the axes {dims} and {series[0]!r} {index[series[0]]}, and a table has one index; "
+                "say which series=[…] belong together."
+            )
+    columns = [dataset[name].to_series().rename_axis(index=index[name]) for name in series]
+    rows = pandas.concat(columns, axis=1, keys=series)
+    others = list(index[series[0]][:-1])
+    mixed = len({dataset[name].dims for name in series}) > 1  # groups of regions follow each other, with all their rows
+    return rows.sort_index(level=others, sort_remaining=False, kind="stable") if mixed else rows
+
+
+def _is_region(dim: Any) -> bool:
+    return str(dim).startswith(f"{REGION}_")  # those of one group

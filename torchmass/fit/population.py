@@ -1,0 +1,73 @@
+"""Populations: searches without gradients that ask for candidates and are told their losses, a generation a run."""
+
+from abc import abstractmethod
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from torchmass.fit.checkpoint import digest
+from torchmass.fit.journal import Journal
+from torchmass.fit.problem import Problem
+from torchmass.fit.space import Space
+from torchmass.values import whole
+
+
+class Strategy(Protocol):
+    """A search: a pure function of its seed and of what it was told."""
+
+    @property
+    def done(self) -> bool:
+        """Whether it has converged, by a rule of its own."""
+        ...
+
+    def ask(self) -> Tensor:
+        """The candidates of a generation, raw numbers (P, n)."""
+        ...
+
+    def tell(self, losses: Tensor) -> None:
+        """Their losses, (P,)."""
+        ...
+
+
+class Population:
+    """A backend that runs the `population` of candidates of each step as one batch.
+
+    `penalty` is the loss of candidates whose own is not finite, where `predict` lets these pass (`allow_nonfinite` of
+    `sim.run`); without it they raise. A checkpoint holds the losses told; a fit that goes on tells them once more, and
+    raises `ValueError` if the search then asks for other candidates.
+    """
+
+    def __init__(self, population: int, penalty: float | None) -> None:
+        self.population, self.penalty = whole("population", population, least=2), penalty
+
+    @abstractmethod
+    def strategy(self, space: Space, seed: int, steps: int) -> Strategy:
+        """A new search of so many steps."""
+
+    def run(self, problem: Problem, journal: Journal) -> None:
+        """Ask, evaluate and tell until the journal says that it is over."""
+        kept = journal.checkpoint.load() or {"told": [], "asked": []}
+        told, asked = list(kept["told"]), list(kept["asked"])
+        journal.told = len(told)
+        strategy = self.strategy(problem.space, journal.first_seed, journal.n_steps)
+        for step in journal.steps(lambda: {"told": torch.stack(told), "asked": asked}):
+            flat = strategy.ask()
+            if step == len(told):
+                asked.append(digest(flat))
+                told.append(self._losses(problem, flat, journal.seed))
+            journal.checkpoint.same(asked[step], digest(flat))
+            finite = told[step].isfinite()
+            strategy.tell(torch.where(finite, told[step], self.penalty or 0.0))
+            journal.stopped |= strategy.done
+            losses = torch.where(finite, told[step], torch.inf)
+            best = losses.argmin()
+            journal.record(losses[best][None], flat[best][None])
+
+    @torch.no_grad()
+    def _losses(self, problem: Problem, flat: Tensor, seed: int) -> Tensor:
+        raws = problem.space.split(flat)
+        losses = problem.at(raws, lambda: problem.evaluate(seed, len(flat)).losses)
+        if self.penalty is None:
+            problem.refuse_nonfinite(losses, raws)
+        return losses

@@ -1,0 +1,197 @@
+"""What a fit minimises: a prediction of a simulator, compared with a target, as a function of the free parameters."""
+
+import copy
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple, TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Distribution
+from torch.func import functional_call
+
+from torchmass.fit.space import Raws, Space
+from torchmass.kernels.finite import NonFiniteError, nonfinite_gradient
+from torchmass.naming import lookup
+from torchmass.simulator import Simulator
+from torchmass.start import batch_axes
+from torchmass.values import is_nonfinite, report
+
+T = TypeVar("T")
+
+
+class Evaluation(NamedTuple):
+    """A loss, () or (C,) for candidates, with what was predicted."""
+
+    losses: Tensor
+    prediction: Any
+    state: Any = None  # where the run ended, of a window
+
+
+class Problem(nn.Module):
+    """The loss of a fit, as a function of its parameters and a seed. See `Fitter` for what its parts mean."""
+
+    def __init__(
+        self,
+        sim: Simulator,
+        objective: Callable[..., Any],
+        target: Any,
+        predict: Callable[..., Any] | None,
+        priors: Mapping[str, Distribution],
+        parts: Sequence[nn.Module],
+        window: int | None,
+    ) -> None:
+        super().__init__()
+        self.sim, self.parts, self.objective, self.target = sim, nn.ModuleList(parts), objective, target
+        _refuse_nonfinite("target", target)
+        self.windows = None if window is None else _windows(target, window)
+        self.predict = _output(target, window) if predict is None else predict
+        model = sim.model
+        self.space = Space(self, max(1, len(batch_axes(model.dynamics(), model.starts(), (), None))))
+        self.priors = dict(priors)
+        self._by_name = {leaf.name: leaf for leaf in self.space.leaves}
+        for name in priors:
+            lookup("the fit", "free parameter", name, self._by_name)
+
+    def at(self, raws: Raws, function: Callable[[], T]) -> T:
+        """What `function()` returns with raw values in place of the parameters.
+
+        Differentiate within: a backward pass may compute parts of a run again, from the parameters that it finds.
+        """
+        return functional_call(self, dict(raws), (function,))
+
+    def forward(self, function: Callable[[], T]) -> T:
+        """`function()`, so that torch's `functional_call` reaches it."""
+        return function()
+
+    def evaluate(self, seed: int, candidates: int | None = None) -> Evaluation:
+        """The loss of the parameters, those of `candidates` together in one batch; of windows the mean."""
+        if self.windows is None:
+            with _seeded(seed):
+                prediction = self.predict(self._simulator(candidates))
+                return Evaluation(self._losses(prediction, self.target, candidates), prediction)
+        found: list[Evaluation] = []
+        for target in self.windows:
+            found.append(self.evaluate_window(seed, candidates, target, found[-1].state if found else None))
+        losses, predictions, states = zip(*found, strict=True)
+        together = torch.cat(predictions) if all(isinstance(p, Tensor) for p in predictions) else list(predictions)
+        return Evaluation(torch.stack(losses).mean(0), together, states[-1])
+
+    def evaluate_window(self, seed: int, candidates: int | None, target: Tensor, x0: Any) -> Evaluation:
+        """The loss of one window, simulated from where the one before ended; its state is cut from the graph."""
+        with _seeded(seed):
+            prediction, state = self.predict(self._simulator(candidates), x0)
+            return Evaluation(self._losses(prediction, target, candidates), prediction, state.detach())
+
+    def gradient(self, flat: Tensor, seed: int) -> tuple[Tensor, Tensor]:
+        """The losses at raw numbers, (n,) or (C, n), and their gradient of the same shape, checked to be finite."""
+        flat = flat.detach().requires_grad_()
+        raws = self.space.split(flat)
+
+        def differentiated() -> tuple[Tensor, Tensor]:
+            losses = self.evaluate(seed, None if flat.ndim == 1 else len(flat)).losses
+            self.refuse_nonfinite(losses, raws)
+            self.refuse_constant(losses)
+            return losses.detach(), torch.autograd.grad(losses.sum(), flat)[0]
+
+        losses, found = self.at(raws, differentiated)
+        if is_nonfinite(found):
+            wrong = ~found.isfinite().reshape(-1, found.shape[-1]).all(0)
+            raise nonfinite_gradient(self.space.labels[int(wrong.nonzero()[0])])
+        return losses, found
+
+    @staticmethod
+    def refuse_constant(losses: Tensor) -> None:
+        """Raise a `ValueError` for losses that torch cannot differentiate."""
+        if not losses.requires_grad:
+            raise ValueError("the loss has no gradient: predict and objective must not leave torch, nor detach.")
+
+    def values(self) -> dict[str, Tensor]:
+        """The parameters by name, in natural units."""
+        return {leaf.name: leaf.value().detach().clone() for leaf in self.space.leaves}
+
+    def _simulator(self, candidates: int | None) -> Simulator:
+        sim = copy.copy(self.sim)
+        sim.candidates = candidates or 1
+        return sim
+
+    def _losses(self, prediction: Any, target: Any, candidates: int | None) -> Tensor:
+        loss = self.objective(prediction) if target is None else self.objective(prediction, target)
+        return self._per_candidate(loss, candidates) + self._prior(candidates)
+
+    def _prior(self, candidates: int | None) -> Tensor | float:
+        """−log p of the parameters, in natural units."""
+        found: Tensor | float = 0.0
+        for name, prior in self.priors.items():
+            density = prior.log_prob(self._by_name[name].value())
+            found = found - (density.sum() if candidates is None else density.reshape(candidates, -1).sum(1))
+        return found
+
+    @staticmethod
+    def _per_candidate(loss: Any, candidates: int | None) -> Tensor:
+        if not isinstance(loss, Tensor):
+            raise TypeError(f"the objective must return a tensor, got {type(loss).__name__}.")
+        if candidates is None:
+            return loss.mean()
+        if not loss.ndim or len(loss) != candidates:
+            raise ValueError(
+                f"the objective must return one loss for each of the {candidates} candidates, the first batch axis of "
+                f"the prediction, (T, {candidates}, …, N); got shape {tuple(loss.shape)}. Reduce the last axes only."
+            )
+        return loss.reshape(candidates, -1).mean(1)
+
+    def refuse_nonfinite(self, losses: Tensor, raws: Raws) -> None:
+        """Raise a `NonFiniteError` where a loss is not finite, naming the parameters there."""
+        wrong = ~losses.detach().isfinite()
+        if not bool(wrong.any()):
+            return
+        first = int(wrong.nonzero()[0]) if losses.ndim else None
+        one = raws if first is None else {path: raw[first] for path, raw in raws.items()}
+        at = ", ".join(f"{name}={_brief(value)}" for name, value in self.at(one, self.values).items())
+        which = "" if first is None else f" of candidate {first}"
+        loss = losses.detach().flatten()[first or 0].item()
+        raise NonFiniteError(f"the loss{which} is {loss} at {at}: try other bounds, a smaller dt or a shorter run.")
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """Runs without a seed take theirs from torch's default generator: seeded here, and as before afterwards."""
+    with torch.random.fork_rng(devices=()):
+        torch.default_generator.manual_seed(seed)
+        yield
+
+
+def _output(target: Any, window: int | None) -> Callable[..., Any]:
+    """What a fit predicts when not told otherwise: the output of the model, a row for each of the target."""
+    if not isinstance(target, Tensor) or target.ndim < 2:
+        raise ValueError("give predict=, a function of the simulator, unless the target is a series (T, *b, N).")
+
+    def output(sim: Simulator, x0: Any = None) -> Any:
+        found = sim.run((window or len(target)) * sim.dt, monitors=["output"], x0=x0)
+        return found["output"] if window is None else (found["output"], found.state)
+
+    return output
+
+
+def _windows(target: Any, window: int) -> tuple[Tensor, ...]:
+    if not isinstance(target, Tensor) or target.ndim < 2 or len(target) % window:
+        found = f"shape {tuple(target.shape)}" if isinstance(target, Tensor) else type(target).__name__
+        raise ValueError(f"window={window} needs a target (T, *b, N) whose T is a multiple of it, got {found}.")
+    return target.split(window)
+
+
+def _refuse_nonfinite(label: str, target: Any) -> None:
+    """Raise a `ValueError` for a target, or one of several, that is not finite."""
+    if isinstance(target, Mapping):
+        for name, value in target.items():
+            _refuse_nonfinite(f"{label}[{name!r}]", value)
+    if isinstance(target, Tensor) and not bool((fine := target.isfinite()).all()):
+        raise ValueError(
+            f"{label} must be finite, got {report(target, ~fine)}: leave such samples out of what is compared."
+        )
+
+
+def _brief(value: Tensor) -> str:
+    if value.numel() == 1:
+        return f"{value.item():.4g}"
+    return f"{value.min().item():.4g} to {value.max().item():.4g} {tuple(value.shape)}"

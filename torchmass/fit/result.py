@@ -1,0 +1,41 @@
+"""What a fit found."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from torchmass.fit.problem import Problem
+from torchmass.system import System
+
+
+@dataclass(frozen=True, repr=False)
+class FitResult:
+    """The parameters of the lowest loss that a fit met, and how it got there.
+
+    `best_params` are those parameters, by name, in natural units; `model` is the fitted one, which now has them.
+    `best_loss` is their loss, and `prediction` what they predict, with the noise of `seed`. `history` holds the lowest
+    loss of each step, (steps,), of each of R starts (steps, R).
+    """
+
+    best_params: dict[str, Tensor]
+    best_loss: float
+    history: Tensor
+    prediction: Any
+    model: System
+    seed: int
+    problem: Problem  # what was minimised
+    raw: Tensor  # the best parameters as the n numbers of the problem's space
+
+    @property
+    def n_steps(self) -> int:
+        """The steps that were made."""
+        return len(self.history)
+
+    def __repr__(self) -> str:
+        params = ", ".join(f"{name}={_brief(value)}" for name, value in self.best_params.items())
+        return f"FitResult(best_loss={self.best_loss:.4g} after {self.n_steps} steps; {params})"
+
+
+def _brief(value: Tensor) -> str:
+    return f"{value.item():.4g}" if value.numel() == 1 else f"{value.mean().item():.4g} on average {tuple(value.shape)}"

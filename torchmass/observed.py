@@ -1,0 +1,94 @@
+"""What observers see of a run while it goes on: which series, from where on, and when their rows end."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from torchmass.kernels.plan import Plan
+from torchmass.monitors import OUTPUT, resolve
+from torchmass.naming import refuse
+from torchmass.observe.observer import Carry, Observer
+
+
+@dataclass(frozen=True)
+class Watch:
+    """An observer at work: the series of the run that it sees, what it remembers of it, and what it has said."""
+
+    observer: Observer
+    series: str
+    dt: float  # ms between the samples that it sees
+    carry: Carry | None = None
+    before: int = 0  # samples that it saw before this run
+    rows: tuple[Tensor, ...] = ()
+
+    def found(self) -> Tensor:
+        """All rows, or what is known at the end."""
+        assert self.carry is not None  # a run has a row at least
+        whole = self.observer.finish(self.carry)
+        return torch.cat(self.rows) if whole is None else whole
+
+    def times(self, plan: Plan) -> Tensor | None:
+        """When each row ends, (R,) in ms, float64; None where rows are not in time."""
+        spacing = self.observer.spacing(self.dt)
+        if spacing is None:
+            return None
+        each = round(spacing / self.dt)  # samples
+        first = plan.first_step + plan.transient + 1 + (each - 1 - self.before % each) * plan.every
+        rows = torch.arange(sum(map(len, self.rows)), dtype=torch.float64)
+        return (first + rows * each * plan.every) * plan.dt
+
+    def ended(self, plan: Plan) -> "Watch":
+        """As another run takes it up."""
+        return replace(self, before=self.before + len(plan.rows), rows=())
+
+    def detach(self) -> "Watch":
+        """The same, cut from the graph."""
+        return replace(self, carry=None if self.carry is None else _detached(self.carry))
+
+
+def _detached(carry: Carry) -> Carry:
+    return tuple(item.detach() if isinstance(item, Tensor) else _detached(item) for item in carry)
+
+
+def watching(plan: Plan, observe: Any, before: Mapping[str, Watch]) -> tuple[Plan, dict[str, Watch]]:
+    """The plan that records what observers see, and the observers by name; those of `before` go on."""
+    dt, found, sights = plan.dt * plan.every, {}, {}
+    for name, observer in _named(observe).items():
+        if not isinstance(observer, Observer):
+            raise TypeError(f"observe takes observers, such as tm.BOLDSignal(), got {type(observer).__name__}.")
+        if name == "ts" or name in plan.monitors:
+            raise ValueError(f"{name!r} is taken in the result: call the observer something else, {{'bold': …}}.")
+        if not callable(observer.seen) and observer.seen not in (*plan.names, OUTPUT):
+            refuse("the model", "state to observe", observer.seen, [*plan.names, OUTPUT])
+        series = f"what {name} sees" if callable(observer.seen) else f"observed {observer.seen}"
+        sights[series] = observer.seen
+        found[name] = _continued(name, Watch(observer, series, dt), before.get(name))
+    return replace(plan, monitors={**plan.monitors, **resolve(sights, plan.names, plan.dynamics)}), found
+
+
+def _named(observe: Any) -> Mapping[str, Any]:
+    """By the names given, or by those that observers have."""
+    if isinstance(observe, Mapping):
+        return observe
+    observers: Iterable[Any] = [observe] if isinstance(observe, Observer) else observe
+    named: dict[str, Any] = {}
+    for observer in observers:
+        title = getattr(observer, "title", type(observer).__name__)
+        if title in named:
+            raise ValueError(f"two observers are called {title!r}: name them, observe={{'first': …, 'second': …}}.")
+        named[title] = observer
+    return named
+
+
+def _continued(name: str, watch: Watch, before: Watch | None) -> Watch:
+    if before is None:
+        return watch
+    if type(before.observer) is not type(watch.observer) or before.dt != watch.dt:
+        raise ValueError(
+            f"{name!r} was {type(before.observer).__name__} every {before.dt:g} ms in the run that this one continues, "
+            f"and is {type(watch.observer).__name__} every {watch.dt:g} ms: give it another name to begin anew."
+        )
+    return replace(watch, carry=before.carry, before=before.before)
