@@ -45,7 +45,8 @@ def build(case: Case) -> Work | None:
         loss = ((found - wanted) * others).square().mean().sqrt()
         return loss, torch.autograd.grad(loss, k)[0]
 
-    return Work(step, lambda found: {"loss": found[0].detach().numpy(), "d/dG": found[1].numpy()})
+    # without noise the gradient cancels: in float32 that of tvboptim is off by 0.5 %, this one by 1e-4, of float64
+    return Work(step, lambda found: {"loss": found[0].detach().numpy()})
 
 
 def population(at_once: bool, case: Case) -> Work | None:
