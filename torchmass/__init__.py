@@ -31,6 +31,8 @@ from torchmass.declare import Param as Param
 from torchmass.declare import State as State
 from torchmass.fit import FitResult as FitResult
 from torchmass.fit import Fitter as Fitter
+from torchmass.fit import Posterior as Posterior
+from torchmass.fit import simulator_for_sbi as simulator_for_sbi
 from torchmass.integrators import INTEGRATORS as INTEGRATORS
 from torchmass.jansen_rit_network import JansenRitTR as JansenRitTR
 from torchmass.kernels.finite import NonFiniteError as NonFiniteError

@@ -76,6 +76,7 @@ class Simulator(nn.Module):
         self.model, self.dt, self.method, self.backend = model, float(dt), method, backend
         self.adjoint, self.rtol, self.atol = adjoint, rtol, atol
         self.candidates = 1  # along the first batch axis, as a fit sets it: they draw the same random numbers
+        self.first_simulation, self.allow_nonfinite = 0, False  # of runs that do not say, as inference sets them
         starts, pasts = apart(history or {})
         if starts:
             refuse("history=", "source", next(iter(starts)), (f"history_{state}" for state in model.states))
@@ -138,14 +139,14 @@ class Simulator(nn.Module):
             batch_size=batch_size,
             x0=x0,
             seed=seed,
-            first_simulation=first_simulation,
+            first_simulation=first_simulation or self.first_simulation,
             checkpoint=checkpoint,
             grad_horizon=grad_horizon,
             gradient=gradient,
         )
         before = x0.observed if isinstance(x0, RunState) else {}
         plan, watches = (plan, {}) if observe is None else watching(plan, observe, before)
-        return self._compute(plan, watches, allow_nonfinite, progress)
+        return self._compute(plan, watches, allow_nonfinite or self.allow_nonfinite, progress)
 
     def explain(self, duration: float, **options: Any) -> Explanation:
         """What `run(duration, **options)` would be computed with and why, and the memory it would take; prints itself.

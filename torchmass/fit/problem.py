@@ -67,7 +67,7 @@ class Problem(nn.Module):
     def evaluate(self, seed: int, candidates: int | None = None) -> Evaluation:
         """The loss of the parameters, those of `candidates` together in one batch; of windows the mean."""
         if self.windows is None:
-            with _seeded(seed):
+            with seeded(seed):
                 prediction = self.predict(self._simulator(candidates))
                 return Evaluation(self._losses(prediction, self.target, candidates), prediction)
         found: list[Evaluation] = []
@@ -79,7 +79,7 @@ class Problem(nn.Module):
 
     def evaluate_window(self, seed: int, candidates: int | None, target: Tensor, x0: Any) -> Evaluation:
         """The loss of one window, simulated from where the one before ended; its state is cut from the graph."""
-        with _seeded(seed):
+        with seeded(seed):
             prediction, state = self.predict(self._simulator(candidates), x0)
             return Evaluation(self._losses(prediction, target, candidates), prediction, state.detach())
 
@@ -154,7 +154,7 @@ class Problem(nn.Module):
 
 
 @contextmanager
-def _seeded(seed: int) -> Iterator[None]:
+def seeded(seed: int) -> Iterator[None]:
     """Runs without a seed take theirs from torch's default generator: seeded here, and as before afterwards."""
     with torch.random.fork_rng(devices=()):
         torch.default_generator.manual_seed(seed)

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.distributions.transforms import Transform
 
 from torchmass.bounds import REAL, Bounds
+from torchmass.naming import lookup
 from torchmass.parametrised import Parametrised
 
 Raws = Mapping[str, Tensor]  # by the path of a parameter in its module: in its own shape, or (C, 1, …, *shape)
@@ -48,18 +49,21 @@ class Leaf:
 class Space:
     """The free parameters of a module, in order, as n numbers.
 
-    A parameter is called by the shortest end of its path that no other has: `a`, or `coupling.k` beside `node.k`.
+    A parameter is called by the shortest end of its path that no other has: `a`, or `coupling.k` beside `node.k`;
+    `names` are those that are searched, in this order, where not all are.
     `batch_rank` counts the batch axes that the run of one candidate may have; those of C candidates are (C, *1, …).
     Raises `ValueError` where nothing is free.
     """
 
-    def __init__(self, module: nn.Module, batch_rank: int = 1) -> None:
+    def __init__(self, module: nn.Module, batch_rank: int = 1, names: Sequence[str] | None = None) -> None:
         paths = [path for path, parameter in module.named_parameters() if parameter.requires_grad]
         if not paths:
             raise ValueError("nothing is free to be fitted: call free('<name>') on the model, as net.free('k').")
-        names = _shortest([[part for part in path.split(".") if part != "raw"] for path in paths])
+        called = _shortest([[part for part in path.split(".") if part != "raw"] for path in paths])
         self.module, self.batch_rank = module, batch_rank
-        self.leaves = [_leaf(module, path, name) for path, name in zip(paths, names, strict=True)]
+        leaves = {name: _leaf(module, path, name) for path, name in zip(paths, called, strict=True)}
+        chosen = leaves if names is None else names
+        self.leaves = [lookup("the simulator", "free parameter", name, leaves) for name in chosen]
 
     @property
     def names(self) -> list[str]:
