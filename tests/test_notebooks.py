@@ -21,7 +21,8 @@ MOST_SECONDS = 3600 if os.environ.get("TORCHMASS_FULL") else 600  # `make test-a
 EXECUTE = """
 import sys, nbclient, nbformat
 notebook = nbformat.read(sys.argv[1], as_version=4)
-nbclient.NotebookClient(notebook, timeout=int(sys.argv[2]) // 5, kernel_name="python3", resources={"metadata": {"path": "."}}).execute()
+seconds, place = int(sys.argv[2]) // 5, {"metadata": {"path": "."}}
+nbclient.NotebookClient(notebook, timeout=seconds, kernel_name="python3", resources=place).execute()
 warnings = [o.text for c in notebook.cells for o in c.get("outputs", []) if o.get("name") == "stderr"]
 sys.exit("the notebook wrote to stderr: " + "".join(warnings) if warnings else 0)
 """
