@@ -115,9 +115,7 @@ def _stretch(
         refuse_nonfinite(plan, found.series, found.ends)
     rows = found.series
     seen = {
-        name: watch.fed(carries[name], rows[watch.series])
-        for name, watch in watches.items()
-        if watch.series in rows
+        name: watch.fed(carries[name], rows[watch.series]) for name, watch in watches.items() if watch.series in rows
     }
     return found.ends, found.histories, found.finite, {name: rows[name] for name in kept if name in rows}, seen
 
