@@ -11,7 +11,7 @@ from typing import Any
 
 PACKAGES = (
     *("torchmass", "torch", "numpy", "jax", "jaxlib", "brainmass", "brainstate", "numba"),
-    *("tvboptim", "neurolib", "tvb-library"),
+    *("tvboptim", "neurolib", "tvb-library", "vbi"),
 )
 RIVALS = "TORCHMASS_RIVALS"  # folders with further packages, as in PATH
 

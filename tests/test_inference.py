@@ -71,6 +71,31 @@ def test_equal_parameters_have_noise_of_their_own():
     assert len(found.flatten().unique()) == found.numel()
 
 
+def test_what_a_summary_draws_differs_between_rows_and_leaves_the_simulations_as_they_are():
+    def measured(sim):
+        error = torch.randn(sim.model.m.shape[0], 3)
+        return torch.cat((error, last(sim)), 1)
+
+    sim = relaxing(3, sigma=0.3)
+    sim.model.free(m=(-2.0, 2.0))
+    simulate, theta = tm.simulator_for_sbi(sim, ["m"], measured, chunk=2), torch.zeros(6, 1)
+    found = simulate(theta, seed=3)
+    assert len(found.unique()) == found.numel()
+    torch.testing.assert_close(found[:, 3:], noisy()(theta, seed=3))
+    torch.testing.assert_close(simulate(theta, seed=3), found, rtol=0, atol=0)
+
+
+def test_a_summary_may_continue_its_run():
+    def twice(sim):
+        before = sim.run(STEPS * DT / 2)
+        return sim.run(STEPS * DT / 2, x0=before.state, sample_every=STEPS // 2 - 1)["x"][-1]
+
+    sim = relaxing(3, sigma=0.3)
+    sim.model.free(m=(-2.0, 2.0))
+    theta = torch.zeros(5, 1)
+    torch.testing.assert_close(tm.simulator_for_sbi(sim, ["m"], twice, chunk=2)(theta, seed=3), noisy()(theta, seed=3))
+
+
 def test_a_call_without_seed_takes_one_from_torch():
     simulate, theta = noisy(), torch.zeros(2, 1)
     torch.manual_seed(0)

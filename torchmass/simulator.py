@@ -76,7 +76,9 @@ class Simulator(nn.Module):
         self.model, self.dt, self.method, self.backend = model, float(dt), method, backend
         self.adjoint, self.rtol, self.atol = adjoint, rtol, atol
         self.candidates = 1  # along the first batch axis, as a fit sets it: they draw the same random numbers
-        self.first_simulation, self.allow_nonfinite = 0, False  # of runs that do not say, as inference sets them
+        # of runs that do not say, as inference sets them; without `seeds` they take theirs from torch's generator
+        self.first_simulation, self.allow_nonfinite = 0, False
+        self.seeds: torch.Generator | None = None
         starts, pasts = apart(history or {})
         if starts:
             refuse("history=", "source", next(iter(starts)), (f"history_{state}" for state in model.states))
@@ -220,7 +222,7 @@ class Simulator(nn.Module):
         states, histories = apart({**self._buffers, **(x0 or {})})
         starts = model.starts() | model.spread(_given(model, states, isinstance(x0, RunState)))
         histories = model.spread(checked(dynamics, self.dt, histories, model.size_of, model.like))
-        seed, first_step, first_simulation = origin(dynamics, starts, x0, seed, first_simulation, self.dt)
+        seed, first_step, first_simulation = origin(dynamics, starts, x0, seed, first_simulation, self.dt, self.seeds)
         laid_out = lay_out(model, inputs, first_step, steps, self.dt)
         driven = (*(u for u in laid_out if u is not None), *histories.values())
         shape = (*batch_axes(dynamics, starts, driven, batch_size), model.in_size)

@@ -78,9 +78,18 @@ def _draw(
 
 
 def origin(
-    dynamics: Dynamics, starts: Starts, x0: Mapping[str, Any] | None, seed: int | None, first: int, dt: float
+    dynamics: Dynamics,
+    starts: Starts,
+    x0: Mapping[str, Any] | None,
+    seed: int | None,
+    first: int,
+    dt: float,
+    seeds: torch.Generator | None = None,
 ) -> tuple[int | None, int, int]:
-    """Seed, first step and first simulation of a run: new ones, or those of the run that `x0` continues."""
+    """Seed, first step and first simulation of a run: new ones, or those of the run that `x0` continues.
+
+    New seeds come from `seeds`, else from torch's default generator.
+    """
     step = 0
     if isinstance(x0, RunState):
         if x0.dt != dt:
@@ -94,7 +103,7 @@ def origin(
         seed, step, first = x0.seed if x0.seed is not None else seed, x0.step, x0.first_simulation
     random = bool(dynamics.drives) or any(isinstance(start, Distribution) for start in starts.values())
     if seed is None and random:
-        seed = int(torch.randint(0, 2**63 - 1, ()).item())
+        seed = int(torch.randint(0, 2**63 - 1, (), generator=seeds).item())
     if seed is not None:
         checked_seed("seed", seed)
     if whole("first_simulation", first, least=0) >= 2**32:

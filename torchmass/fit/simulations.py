@@ -68,7 +68,8 @@ class Simulations:
 
         Row i draws the noise of simulation `first_simulation + i` of `seed`, whatever the rows around it and however
         many run at once; without `seed`, of a seed from torch's default generator, which `torch.manual_seed` and the
-        `seed=` of `simulate_for_sbi` govern. Raises `ValueError` for another shape and for values out of bounds.
+        `seed=` of `simulate_for_sbi` govern. What the summary draws itself, as errors of measurement by `randn_like`,
+        depends on the seed too, and on `chunk`. Raises `ValueError` for another shape and for values out of bounds.
         """
         theta = torch.as_tensor(theta)
         natural = self._checked(theta)
@@ -136,8 +137,8 @@ class _Summarised(nn.Module):
 
     def forward(self, seed: int, first: int, count: int) -> Tensor:
         sim = copy.copy(self.sim)
-        sim.first_simulation, sim.allow_nonfinite = first, True
-        with seeded(seed):
+        sim.first_simulation, sim.allow_nonfinite, sim.seeds = first, True, torch.Generator().manual_seed(seed)
+        with seeded(hash((seed, first)) % 2**63):  # what the summary draws itself is not the same in every chunk
             x = self.summary(sim)
         if not isinstance(x, Tensor):
             raise TypeError(f"the summary must return a tensor, got {type(x).__name__}.")
