@@ -7,6 +7,11 @@ import pytest
 import torch
 
 import torchmass as tm
+from torchmass.kernels import build
+from torchmass.kernels.kernel import KERNELS
+
+FULL = bool(os.environ.get("TORCHMASS_FULL"))  # `make test-all`: the whole products, some hours
+QUICK = ("-O1", "-fexpensive-optimizations")  # the latter fuses multiplications and additions, as -O3 does
 
 # kernels built by the tests stay in the checkout, out of the user's cache
 os.environ.setdefault("TORCHMASS_CACHE", str(Path(__file__).parents[1] / ".pytest_cache" / "kernels"))
@@ -26,6 +31,23 @@ def float64_and_seed():
     torch.manual_seed(0)
     yield
     torch.set_default_dtype(before)
+
+
+def quick(source: str, is_dear: bool, shipped=build.flags) -> tuple[str, ...]:
+    """The flags of users where these are quick or the library is there; else some that compile in half of the time."""
+    flags = shipped(source, is_dear)
+    return flags if flags == build.LARGE or build.is_built(source, flags) else QUICK
+
+
+@pytest.fixture
+def quickly_built(monkeypatch):
+    """Kernels are compiled in half of the time: for products, of which some cases are compiled as for users."""
+    if not FULL:
+        monkeypatch.setattr(build, "flags", quick)
+    yield
+    for kernel in KERNELS.values():  # whoever comes next finds those with his own flags
+        kernel._libraries.clear()
+        kernel._forward.clear()
 
 
 def freeable(node: tm.NeuralMass) -> list[str]:

@@ -1,20 +1,20 @@
 """Every backend equals eager, in values and gradients, over the axes that a run has."""
 
-import os
 from itertools import combinations
 
 import pytest
 import torch
 from agreement import EXACT, NOISES, assert_as_exact, assert_equal, node_of, outcome
-from conftest import MODELS, step_of
+from conftest import FULL, MODELS, step_of
 from covering import every, pairwise
 
 import torchmass as tm
 from torchmass.simulator import BACKENDS
 
-FULL = bool(os.environ.get("TORCHMASS_FULL"))  # `make test-all`: the whole product, some hours
 STEPS = 150  # more than two tiles of any kernel
-FEW = {tm.ZerlautSecondOrderStep: 30}  # its tiles are short, and its eager step takes 10 ms
+FEW = dict.fromkeys(
+    (tm.ThalamusStep, tm.ZerlautStep, tm.ZerlautSecondOrderStep), 30
+)  # tiles of 8, eager steps of 1 to 10 ms
 MONITORS = {
     "all": lambda first: None,
     "output": lambda first: ["output"],
@@ -24,6 +24,12 @@ MATHS = {"cls": MODELS, "method": list(tm.INTEGRATORS), "noise": list(NOISES)}
 REST = {"dtype": [torch.float64, torch.float32], "checkpoint": ["none", "sqrt", 3], "monitors": list(MONITORS)}
 FUSED = MATHS | REST
 COMPILE = MATHS | {"coupling": [None, "diffusive", "additive"]}  # the step alone is compiled: the rest is eager's
+
+
+def shipped(cases):
+    """All cases of the default integrator and the first of each other: their kernels are compiled as for users."""
+    firsts = {case["method"]: case for case in reversed(cases)}
+    return [case for case in cases if case["method"] == "heun" or case is firsts[case["method"]]]
 
 
 def fused_cases():
@@ -44,6 +50,8 @@ def compile_cases():
     return [{"cls": cls, "method": method} | case for cls, method, case in turns]
 
 
+KERNELS = [*MATHS, "dtype"]  # what a kernel depends on
+SHIPPED = [[case[axis] for axis in KERNELS] for case in shipped(pairwise(FUSED))]
 CASES = [("fused", case) for case in fused_cases()] + [("compile", case) for case in compile_cases()]
 
 
@@ -72,8 +80,10 @@ def results(backend, cls, monitors="all", checkpoint="none", **model):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("backend", "case"), CASES, ids=name)
-def test_a_backend_equals_eager(backend, case):
+def test_a_backend_equals_eager(backend, case, request):
     torch.compiler.reset()
+    if backend == "fused" and [case[axis] for axis in KERNELS] not in SHIPPED:
+        request.getfixturevalue("quickly_built")
     dtype = case.get("dtype", torch.float64)
     torch.set_default_dtype(dtype)
     case = {axis: value for axis, value in case.items() if axis != "dtype"}
@@ -94,3 +104,8 @@ def test_every_two_values_meet_in_a_case():
     wanted = {pair for case in every(FUSED) for pair in combinations(case.items(), 2)}
     assert found == wanted
     assert len(pairwise(FUSED)) == len(MODELS) * len(NOISES)  # the longest axes: there is nothing to spare
+
+
+def test_every_value_is_in_a_case_whose_kernel_is_compiled_as_users_have_it():
+    found = {value for case in shipped(pairwise(FUSED)) for value in case.items()}
+    assert found == {value for case in every(FUSED) for value in case.items()}

@@ -180,6 +180,8 @@ def test_parameters_that_the_readout_does_not_have_are_refused():
         tm.BOLDSignal(epsilon=0.5)
     with pytest.raises(ValueError, match="TE is a parameter of the readout"):
         tm.BOLDSignal().free("TE")
+    with pytest.raises(ValueError, match="r0 is a parameter of the readout"):
+        tm.BOLDSignal().r0 = 100.0
     tm.BOLDSignal(readout="stephan2007", epsilon=0.5).free("TE")
 
 
@@ -191,5 +193,5 @@ def test_a_signal_that_does_not_fit_the_parameters_is_refused():
 
 
 def test_the_parameters_are_documented_and_shown():
-    assert "rho" in tm.BOLDSignal.__doc__
+    assert "\n\nParameters::\n\n    kappa " in tm.BOLDSignal.__doc__
     assert repr(tm.BOLDSignal(tr=720.0, rho=0.4)) == "BOLDSignal(tr=720, readout='friston2003', rho=0.4)"

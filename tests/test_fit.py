@@ -197,7 +197,7 @@ def test_priors_are_added_for_each_start():
     fitter = point_fitter(backend=Gradient(restarts=4), priors={"a": Normal(1.0, 2.0)})
     space = fitter.problem.space
     starts = space.draw(4, 0)
-    found = fitter.problem.evaluate(space.split(starts), 0, 4).losses
+    found = fitter.problem.at(space.split(starts), lambda: fitter.problem.evaluate(0, 4).losses)
     expected = (starts[:, 0] - 2).square() / 2 - Normal(1.0, 2.0).log_prob(starts[:, 0])
     torch.testing.assert_close(found, expected)
 
@@ -233,7 +233,7 @@ def test_the_output_of_the_model_is_predicted_by_default():
     target = hopf(0.2).run(10.0, monitors=["output"])["output"].detach()
     for options in ({}, {"window": 20}):
         fitter = tm.Fitter(hopf_fitter().problem.sim, mean_square, target, **options)
-        prediction = fitter.problem.evaluate({}, 0).prediction
+        prediction = fitter.problem.evaluate(0).prediction
         assert torch.equal(prediction, fitter.problem.sim.run(10.0, monitors=["output"])["output"])
     with pytest.raises(ValueError, match="multiple of it"):
         tm.Fitter(fitter.problem.sim, mean_square, target, window=33)
@@ -373,3 +373,23 @@ def test_a_result_prints_what_was_found():
 def test_a_bar_shows_the_loss(capsys):
     point_fitter().fit(3, progress=True)
     assert "loss=" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("options", [{}, {"restarts": 2}])
+def test_a_run_that_is_computed_again_for_its_gradient_has_the_parameters_of_the_step(options):
+    """Observers that run beside the loop read their parameters in the backward pass."""
+
+    def predict(sim):
+        return sim.run(100.0, monitors=[], observe={"bold": bold}, checkpoint=100)["bold"]
+
+    bold = tm.BOLDSignal().free("tau")
+    sim = tm.Simulator(tm.HopfStep(2, a=0.05, w=0.3, init_x=0.3), dt=0.1)
+    loss = lambda p: p.square().mean((0, -1)) * 1e12
+    fitter = tm.Fitter(sim, loss, predict=predict, parts=[bold], backend=Gradient(**options))
+    space = fitter.problem.space
+    here = space.flat(space.present()) + 0.3  # elsewhere than the module
+    there = here if not options else torch.stack([here, here + 0.1])
+    _, found = fitter.problem.gradient(there, 0)
+    step = 1e-3
+    losses = [fitter.problem.gradient(there + move, 0)[0] for move in (step, -step)]
+    torch.testing.assert_close(found[..., 0], (losses[0] - losses[1]) / (2 * step), rtol=1e-4, atol=0)

@@ -71,8 +71,10 @@ def test_a_population_is_its_candidates_one_at_a_time(backend):
     fitter = network_fitter(POPULATIONS[backend]())
     space = fitter.problem.space
     flat = fitter.backend.strategy(space, 0, 5).ask()
-    together = fitter.problem.evaluate(space.split(flat), 0, len(flat)).losses
-    alone = torch.stack([fitter.problem.evaluate(space.split(one), 0).losses for one in flat])
+    losses = lambda some, *count: fitter.problem.at(
+        space.split(some), lambda: fitter.problem.evaluate(0, *count).losses
+    )
+    together, alone = losses(flat, len(flat)), torch.stack([losses(one) for one in flat])
     torch.testing.assert_close(together, alone, rtol=1e-10, atol=0)
 
 
@@ -114,6 +116,17 @@ def test_a_search_that_was_killed_ends_as_if_it_had_not_been(backend, tmp_path):
     assert torch.equal(whole.best_params["w"], resumed.best_params["w"])
 
 
+@pytest.mark.parametrize("backend", [CMA(8), Scipy()])
+def test_a_search_that_asks_for_other_candidates_than_it_did_cannot_go_on(backend, tmp_path):
+    path = tmp_path / "fit.pt"
+    square_fitter(backend).fit(4, checkpoint=path)
+    kept = torch.load(path, weights_only=True)
+    kept["progress"]["asked"][1] = "another"
+    torch.save(kept, path)
+    with pytest.raises(ValueError, match="asks for other candidates than it did"):
+        square_fitter(backend).fit(8, checkpoint=path)
+
+
 @pytest.mark.parametrize("backend", POPULATIONS)
 def test_searches_leave_the_generators_of_the_user_alone(backend):
     before, ours = np.random.get_state(), torch.get_rng_state()
@@ -148,8 +161,8 @@ def test_a_search_that_has_converged_ends():
 
 def test_a_parameter_without_bounds_is_searched_in_units_of_its_size():
     sim = tm.Simulator(tm.HopfStep(1, a=-2e-4).free("a"), dt=0.1)
-    fitter = tm.Fitter(sim, lambda a: (a / 3e-4 + 1).square().mean(-1), predict=lambda sim: sim.model.a)
-    fitter = tm.Fitter(sim, fitter.problem.objective, predict=fitter.problem.predict, backend=CMA(8))
+    objective = lambda a: (a / 3e-4 + 1).square().mean(-1)
+    fitter = tm.Fitter(sim, objective, predict=lambda sim: sim.model.a, backend=CMA(8))
     assert fitter.fit(30).best_params["a"].item() == pytest.approx(-3e-4, rel=1e-3)
 
 

@@ -139,6 +139,11 @@ def test_units_are_stated():
     assert tm.EEGLeadField.scale.unit == tm.MEGLeadField.scale.unit == "nA m"
 
 
+@pytest.mark.parametrize(("sensors", "name"), [(tm.EEGLeadField, "eeg"), (tm.MEGLeadField, "meg")])
+def test_a_result_calls_what_sensors_record_by_the_kind_of_recording(sensors, name):
+    assert list(tm.Simulator(tm.HopfStep(2), dt=1.0).run(5.0, observe=sensors(torch.ones(3, 2)))) == [name, "ts"]
+
+
 def test_a_fit_finds_the_gains_of_a_readout():
     true, z = torch.randn(3, 4), torch.randn(50, 4)
     target = tm.LeadfieldReadout(true, cy0=2.0)(z)

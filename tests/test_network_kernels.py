@@ -8,18 +8,23 @@ from coupled import LINKS, N, assert_same, found, network, pairs
 import torchmass as tm
 from torchmass.integrators import INTEGRATORS
 
+QUICKLY = pytest.mark.usefixtures("quickly_built")
 W, D = pairs(1) / N, pairs(2)
 
 
 @pytest.mark.parametrize("method", INTEGRATORS)
 @pytest.mark.parametrize("link", LINKS)
-def test_a_network_in_the_fused_loop_is_the_eager_one(link, method):
+def test_a_network_in_the_fused_loop_is_the_eager_one(link, method, request):
+    if method != "heun":
+        request.getfixturevalue("quickly_built")
     assert_same(network(link), method=method)
 
 
 @pytest.mark.parametrize("coupling", tm.couplings.COUPLINGS)
 @pytest.mark.parametrize("link", ["at once", "late", "some shorter than a step"])
-def test_every_kind_of_coupling_is_the_same_in_the_fused_loop(link, coupling):
+def test_every_kind_of_coupling_is_the_same_in_the_fused_loop(link, coupling, request):
+    if link != "late":
+        request.getfixturevalue("quickly_built")
     options = {"G": 2.0} if coupling == "tvb_pre_sigmoidal" else {}
     net = network(link, coupling, **options)
     own = [name for name, p in net.coupling.declarations.items() if p.per == "node" and name != "k"]
@@ -38,6 +43,7 @@ def test_in_float32_it_is_as_right_as_eager(link):
         assert error(ours[name]) <= (1e-4 if "gradient" in name else 2e-5) + 3 * error(eager[name]), name
 
 
+@QUICKLY
 @pytest.mark.parametrize("link", LINKS)
 @pytest.mark.parametrize("name", ["k", "a", "weights", "delays", "x0"])
 def test_a_batch_of_networks_is_the_same(link, name):
@@ -84,6 +90,7 @@ def test_gradients_are_cut_where_eager_cuts_them(link, horizon):
     assert_same(network(link), duration=16.0, grad_horizon=horizon)
 
 
+@QUICKLY
 @pytest.mark.parametrize("link", LINKS)
 def test_inputs_that_change_in_time_have_the_same_gradient(link):
     net = network(link)
@@ -133,6 +140,7 @@ def test_a_long_run_keeps_a_ring_and_a_gradient_keeps_all_with_the_same_result(l
     assert torch.equal(ring["x"].detach(), again["x"])
 
 
+@QUICKLY
 @pytest.mark.parametrize("nodes", [1, 2, 8, 9, 31])
 @pytest.mark.parametrize("link", ["at once", "late", "all alike"])
 def test_any_number_of_nodes_will_do(link, nodes):
@@ -181,6 +189,7 @@ def test_a_gradient_that_breaks_names_step_and_state():
     assert messages[0] == messages[1]
 
 
+@QUICKLY
 @pytest.mark.slow
 @pytest.mark.parametrize("place", range(len(MODELS)), ids=[cls.__name__ for cls in MODELS])
 def test_every_model_is_the_same_in_a_network(place):

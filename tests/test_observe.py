@@ -95,6 +95,23 @@ def test_rows_lie_as_far_apart_as_spacing_says(make):
         assert expected - 1 <= len(observer(z, dt=DT)) <= expected  # a window has a row when it ends
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["Chain", "HRFBold", "Covariance"])
+def test_observers_compile_to_one_graph(name):
+    observer, z = STREAMING[name][0](), signal(300, 2)
+    torch.compiler.reset()
+    found = torch.compile(lambda z: observer(z, dt=DT), fullgraph=True, backend="aot_eager")(z)
+    torch.testing.assert_close(found, observer(z, dt=DT))
+
+
+@observers
+def test_vmap_is_a_batch(make):
+    observer, z = make(), signal(300, 3, 2)
+    found = torch.func.vmap(lambda z: observer(z, dt=DT), in_dims=1)(z)
+    for i in range(3):
+        torch.testing.assert_close(found[i], observer(z[:, i], dt=DT), rtol=1e-11, atol=1e-13)
+
+
 @observers
 def test_observers_can_be_copied_stored_and_restored(make):
     observer, z = make(), signal(300, 2)

@@ -14,6 +14,7 @@ DELAYS = torch.tensor([[0.0, 7.3, 2.0], [13.1, 0.0, 0.0], [0.0, 2.7, 0.0]], dtyp
 def short_stretches(monkeypatch):
     monkeypatch.setattr(stretches, "ROOM", 1)
     monkeypatch.setattr(stretches, "LEAST", 211)
+    monkeypatch.setattr(stretches, "KEPT", 1)
 
 
 def network(**values):
@@ -85,6 +86,25 @@ def test_gradients_through_observers_are_those_of_the_series(free):
         found[way] = torch.autograd.grad(bold.square().sum(), free_ones)
     for one, two in zip(found["loop"], found["series"], strict=True):
         torch.testing.assert_close(one, two, rtol=1e-8, atol=1e-14)
+
+
+def test_a_gradient_taken_after_a_functional_call_is_that_of_its_values():
+    class Pipeline(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.sim, self.bold = simulator(), tm.BOLDSignal(tr=200.0).of("S").free("tau")
+
+        def forward(self):
+            return self.sim.run(1000.0, observe=[self.bold], seed=1)["bold"].square().sum()
+
+    pipeline = Pipeline()
+    raw = pipeline.bold.raw.tau.detach() + 0.3
+    given = raw.clone().requires_grad_()
+    (found,) = torch.autograd.grad(torch.func.functional_call(pipeline, {"bold.raw.tau": given}, ()), given)
+    with torch.no_grad():
+        pipeline.bold.raw.tau.copy_(raw)
+    (wanted,) = torch.autograd.grad(pipeline(), pipeline.bold.raw.tau)
+    torch.testing.assert_close(found, wanted)
 
 
 def test_a_run_that_continues_another_continues_what_was_observed():

@@ -68,6 +68,14 @@ def test_a_loss_of_a_run_and_its_gradient_compile_to_one_graph(noise):
     torch.testing.assert_close(gradients, torch.autograd.grad(expected, values), **EXACT)
 
 
+def test_a_run_without_a_gradient_compiles_to_one_graph():
+    sim, drive = tm.Simulator(tm.HopfStep(3), dt=0.1, backend="fused"), torch.rand(50, 3)
+    run = lambda u: sim.run(5.0, inputs=u)["x"]
+    torch.compiler.reset()
+    found = torch.compile(run, fullgraph=True, backend="aot_eager")(drive)
+    torch.testing.assert_close(found, run(drive), **EXACT)
+
+
 TRANSFORMS = {
     "grad": lambda loss: grad(loss)(A[1]),
     "vmap": lambda loss: vmap(loss)(A),

@@ -8,9 +8,8 @@ import torch
 
 ROOT = Path(__file__).parent.parent
 BLOCK = re.compile(r"```python\n(.*?)```", re.DOTALL)
-EXAMPLES = [
-    (name, code) for name in ("README.md", "CONTRIBUTING.md") for code in BLOCK.findall((ROOT / name).read_text())
-]
+DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/gradients_through_chaos.md")
+EXAMPLES = [(name, code) for name in DOCUMENTS for code in BLOCK.findall((ROOT / name).read_text())]
 
 
 @pytest.mark.parametrize(("name", "code"), EXAMPLES, ids=[f"{name}-{i}" for i, (name, _) in enumerate(EXAMPLES)])

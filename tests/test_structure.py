@@ -55,6 +55,7 @@ LAYERS = [  # each may import only from layers above it
     {"stretches"},
     {"kernels.explain"},
     {"catalogue", "simulator"},
+    {"linear"},
     {"tvb", "fit"},
 ]
 
@@ -69,6 +70,7 @@ PACKAGES = (
     "observe",
     "export",
     "fit",
+    "linear",
 )  # whose modules may import each other
 
 

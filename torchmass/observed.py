@@ -1,11 +1,13 @@
 """What observers see of a run while it goes on: which series, from where on, and when their rows end."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.func import functional_call
 
 from torchmass.kernels.plan import Plan
 from torchmass.monitors import OUTPUT, resolve
@@ -23,6 +25,14 @@ class Watch:
     carry: Carry | None = None
     before: int = 0  # samples that it saw before this run
     rows: tuple[Tensor, ...] = ()
+    values: Mapping[str, Tensor] = field(default_factory=dict)  # of the observer as the run began
+
+    def fed(self, carry: Carry | None, z: Tensor) -> tuple[Carry, Tensor]:
+        """What the observer makes of the next stretch.
+
+        It may be computed again long after the run, when `torch.func.functional_call` has put other values back.
+        """
+        return functional_call(_Feed(self.observer), dict(self.values), (carry, z, self.dt))
 
     def found(self) -> Tensor:
         """All rows, or what is known at the end."""
@@ -53,6 +63,17 @@ def _detached(carry: Carry) -> Carry:
     return tuple(item.detach() if isinstance(item, Tensor) else _detached(item) for item in carry)
 
 
+class _Feed(nn.Module):
+    """An observer as a function of a stretch."""
+
+    def __init__(self, observer: Observer) -> None:
+        super().__init__()
+        self.observer = observer
+
+    def forward(self, carry: Carry | None, z: Tensor, dt: float) -> tuple[Carry, Tensor]:
+        return self.observer.feed(carry, z, dt=dt)
+
+
 def watching(plan: Plan, observe: Any, before: Mapping[str, Watch]) -> tuple[Plan, dict[str, Watch]]:
     """The plan that records what observers see, and the observers by name; those of `before` go on."""
     dt, found, sights = plan.dt * plan.every, {}, {}
@@ -65,8 +86,13 @@ def watching(plan: Plan, observe: Any, before: Mapping[str, Watch]) -> tuple[Pla
             refuse("the model", "state to observe", observer.seen, [*plan.names, OUTPUT])
         series = f"what {name} sees" if callable(observer.seen) else f"observed {observer.seen}"
         sights[series] = observer.seen
-        found[name] = _continued(name, Watch(observer, series, dt), before.get(name))
+        values = {f"observer.{place}": value for place, value in _values(observer)}
+        found[name] = _continued(name, Watch(observer, series, dt, values=values), before.get(name))
     return replace(plan, monitors={**plan.monitors, **resolve(sights, plan.names, plan.dynamics)}), found
+
+
+def _values(observer: Observer) -> Iterable[tuple[str, Tensor]]:
+    return chain(observer.named_parameters(), observer.named_buffers())
 
 
 def _named(observe: Any) -> Mapping[str, Any]:

@@ -23,6 +23,7 @@ from torchmass.progress import drawn
 
 BAR = 100  # stretches of a run with a bar
 ROOM, LEAST = 2**20, 512  # numbers of a series that are there at once, and steps of a stretch at the least
+KEPT = 2**27  # bytes that a run may keep for its gradient before it is computed again in stretches
 
 Runs = Callable[[Plan], Outcome]
 
@@ -34,12 +35,19 @@ def length_of(plan: Plan, *, observed: bool = False, bar: bool = False) -> int:
     if plan.checkpoint != "none" and plan.dynamics.links and torch.is_grad_enabled():  # single nodes do so in the loop
         short = plan.interval() if plan.checkpoint != "sqrt" else math.isqrt(plan.steps * max(past, 1))
         lengths.append(short)
-    if observed:
+    if observed and not _kept_at_once(plan):
         lengths.append(max(LEAST, ROOM // plan.x0[0].numel(), 4 * past))
     if bar:
         lengths.append(plan.steps // BAR)
     horizon = plan.grad_horizon or 1  # gradients are cut between stretches too
     return max(2, -(-min(lengths) // horizon) * horizon)
+
+
+def _kept_at_once(plan: Plan) -> bool:
+    """Whether all that the gradient needs has room, so that nothing has to be computed again."""
+    numbers = len(plan.x0) + len(plan.monitors) + 3 * len(plan.dynamics.links)  # of a node and step, about
+    size = plan.steps * plan.x0[0].numel() * numbers * plan.x0[0].element_size()
+    return torch.is_grad_enabled() and size <= KEPT
 
 
 def in_stretches(
@@ -49,7 +57,7 @@ def in_stretches(
 
     With `finite`, a run that leaves the finite numbers raises. `label` is that of a bar, if there is to be one.
     """
-    walk = Walk(plan, watches)
+    walk = Walk(plan, watches, again=length < plan.steps and torch.is_grad_enabled())
     with nullcontext() if label is None else drawn(plan.steps, label, unit="step", unit_scale=True) as bar:
         for begin, end in _bounds(plan.steps, length):
             walk.go(begin, end, run, finite)
@@ -61,12 +69,12 @@ def in_stretches(
 class Walk:
     """Where a run has come to, and what has been recorded of it."""
 
-    def __init__(self, plan: Plan, watches: Mapping[str, Watch]) -> None:
+    def __init__(self, plan: Plan, watches: Mapping[str, Watch], again: bool) -> None:
         self.plan, self.watches = plan, dict(watches)
+        self.again = again and (bool(watches) or plan.checkpoint != "none")  # on the way back
         self.x, self.histories, self.finite = plan.x0, plan.histories, True
         seen = {watch.series for watch in watches.values()}
         self.series: dict[str, list[Tensor]] = {name: [] for name in plan.monitors if name not in seen}
-        self.again = torch.is_grad_enabled() and (bool(watches) or plan.checkpoint != "none")  # on the way back
 
     def go(self, begin: int, end: int, run: Runs, finite: bool) -> None:
         """From step `begin` to step `end`."""
@@ -107,9 +115,7 @@ def _stretch(
         refuse_nonfinite(plan, found.series, found.ends)
     rows = found.series
     seen = {
-        name: watch.observer.feed(carries[name], rows[watch.series], dt=watch.dt)
-        for name, watch in watches.items()
-        if watch.series in rows
+        name: watch.fed(carries[name], rows[watch.series]) for name, watch in watches.items() if watch.series in rows
     }
     return found.ends, found.histories, found.finite, {name: rows[name] for name in kept if name in rows}, seen
 

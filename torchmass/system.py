@@ -106,7 +106,9 @@ class System(nn.Module):
         dynamics = self.dynamics()
         processes = dict.fromkeys(dynamics.names[len(dynamics.States._fields) :], self.like.new_zeros(()))
         x = self._state({**processes, **state})
-        return self.own(dict(zip(dynamics.States._fields, dynamics.slopes(x, self._inputs(inputs)), strict=True)))
+        return self.own(
+            dict(zip(dynamics.States._fields, dynamics.slopes(x, self.checked_inputs(inputs)), strict=True))
+        )
 
     def forward(
         self,
@@ -127,7 +129,7 @@ class System(nn.Module):
             raise ValueError(f"dt must be > 0 ms, got {dt}.")
         scheme = lookup("torchmass", "method", method, INTEGRATORS)
         states, given = apart(state)
-        x, u, dynamics = self._state(states), self._inputs(inputs), self.dynamics()
+        x, u, dynamics = self._state(states), self.checked_inputs(inputs), self.dynamics()
         z = self._normals(dynamics, x, seed, step_index) if dynamics.drives else ()
         histories = self._histories(dynamics, dt, given)
         pasts = dynamics.remembered(dynamics.pasts(tuple(histories.values()), dt), x)
@@ -166,7 +168,8 @@ class System(nn.Module):
             lookup(self.label, "state", name, self.states)
         return {name: self._checked(name, value) for name, value in state.items()}
 
-    def _inputs(self, inputs: Mapping[str, Any]) -> list[Tensor]:
+    def checked_inputs(self, inputs: Mapping[str, Any]) -> list[Tensor]:
+        """Values of some inputs, (*b, N) or (*b, n), as tensors of all nodes, 0 for the others."""
         for name in inputs:
             lookup(self.label, "input", name, self.inputs)
         return list(self.spread({name: self._checked(name, inputs.get(name, 0.0)) for name in self.inputs}).values())

@@ -31,6 +31,14 @@ class Checkpoint:
             raise ValueError(f"{self.path} holds another fit: {found}. Delete it, or name another file.")
         return kept["progress"]
 
+    def same(self, asked: str, now: str) -> None:
+        """Raise a `ValueError` unless a search that is told its past once more asks what it asked then."""
+        if asked != now:
+            raise ValueError(
+                f"{self.path} cannot be gone on from: the search asks for other candidates than it did, as another "
+                "n_steps or version of its package may make it. Delete it, or name another file."
+            )
+
     def save(self, progress: Mapping[str, Any]) -> None:
         """Keep `progress` in place of what was kept before."""
         if self.path is not None:

@@ -86,7 +86,7 @@ class Fitter:
 
     def loss(self, seed: int = 0) -> Tensor:
         """The loss of the present parameters, with the noise of `seed`."""
-        return self.problem.evaluate({}, seed).losses
+        return self.problem.evaluate(seed).losses
 
     def fit(
         self,
@@ -154,10 +154,10 @@ class Fitter:
         with torch.no_grad():
             for path, raw in problem.space.split(journal.best_flat[best]).items():
                 problem.get_parameter(path).copy_(raw)
-            found = problem.evaluate({}, seed)
+            found = problem.evaluate(seed)
         history = torch.stack(journal.history)
         return FitResult(
-            best_params=problem.values({}),
+            best_params=problem.values(),
             best_loss=found.losses.item(),
             history=history[:, 0] if history.shape[1] == 1 else history,
             prediction=found.prediction,

@@ -96,34 +96,34 @@ class Descent:
     def _follow(self) -> None:
         """One step of the optimiser, along the gradient of the loss."""
 
-        def closure() -> float:
+        def differentiated() -> float:
             losses = self._losses()
             self._differentiate(losses)
             return losses.sum().item()
 
-        self.optimiser.step(closure)
+        self.optimiser.step(lambda: self.problem.at(self.raws, differentiated))
 
     def _pass(self) -> None:
         """One step of the optimiser for each window, from the state in which the one before ended."""
         assert self.problem.windows is not None
         with torch.no_grad():
-            self._losses()
+            self.problem.at(self.raws, self._losses)
         state = None
         for target in self.problem.windows:
             ends: list[Any] = []
 
-            def closure(target: Tensor = target, x0: Any = state, ends: list[Any] = ends) -> float:
-                found = self.problem.evaluate_window(self.raws, self.journal.seed, self.starts, target, x0)
+            def differentiated(target: Tensor = target, x0: Any = state, ends: list[Any] = ends) -> float:
+                found = self.problem.evaluate_window(self.journal.seed, self.starts, target, x0)
                 ends.append(found.state)
                 self._differentiate(found.losses)
                 return found.losses.sum().item()
 
-            self.optimiser.step(closure)
+            self.optimiser.step(lambda run=differentiated: self.problem.at(self.raws, run))
             state = ends[0]
 
     def _losses(self) -> Tensor:
-        """The losses where the values are now, recorded."""
-        losses = self.problem.evaluate(self.raws, self.journal.seed, self.starts).losses
+        """The losses of the parameters, recorded."""
+        losses = self.problem.evaluate(self.journal.seed, self.starts).losses
         self.problem.refuse_nonfinite(losses, self.raws)
         self.journal.record(losses.reshape(-1), self.problem.space.flat(self.raws, self.starts or 1))
         return losses

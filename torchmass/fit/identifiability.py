@@ -56,8 +56,9 @@ def identifiability(fit: FitResult, *, batch: int = 64) -> Identifiability:
     coordinates to natural units. H is the central difference of exact gradients, since those of the fused loop have no
     derivative of their own: 2n runs, `batch` of them at a time, with the noise of the fit.
 
-    A loss that is no log-likelihood, such as a mean square, has directions but no meaningful errors. Raises
-    `ValueError` where H is not that of a minimum: the fit must go on.
+    A loss that is no log-likelihood, such as a mean square, has directions but no meaningful errors; the gradients of
+    windows end at their borders, and so does what they say. Raises `ValueError` where H is not that of a minimum: the
+    fit must go on.
 
     Source: Gutenkunst et al. 2007, doi:10.1371/journal.pcbi.0030189, for sloppy directions.
     """

@@ -38,7 +38,7 @@ class FitStep:
     @property
     def params(self) -> dict[str, Tensor]:
         """The parameters of the lowest loss of the step, in natural units, by name."""
-        return self.problem.values(self.problem.space.split(self.flat[self.losses.argmin()]))
+        return self.problem.at(self.problem.space.split(self.flat[self.losses.argmin()]), self.problem.values)
 
 
 class Journal:

@@ -6,6 +6,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from torchmass.fit.checkpoint import digest
 from torchmass.fit.journal import Journal
 from torchmass.fit.problem import Problem
 from torchmass.fit.space import Space
@@ -33,7 +34,8 @@ class Population:
     """A backend that runs the `population` of candidates of each step as one batch.
 
     `penalty` is the loss of candidates whose own is not finite, where `predict` lets these pass (`allow_nonfinite` of
-    `sim.run`); without it they raise. A checkpoint holds the losses told; a fit that goes on tells them once more.
+    `sim.run`); without it they raise. A checkpoint holds the losses told; a fit that goes on tells them once more, and
+    raises `ValueError` if the search then asks for other candidates.
     """
 
     def __init__(self, population: int, penalty: float | None) -> None:
@@ -45,14 +47,16 @@ class Population:
 
     def run(self, problem: Problem, journal: Journal) -> None:
         """Ask, evaluate and tell until the journal says that it is over."""
-        kept = journal.checkpoint.load() or {"told": []}
-        told = list(kept["told"])
+        kept = journal.checkpoint.load() or {"told": [], "asked": []}
+        told, asked = list(kept["told"]), list(kept["asked"])
         journal.told = len(told)
         strategy = self.strategy(problem.space, journal.first_seed, journal.n_steps)
-        for step in journal.steps(lambda: {"told": torch.stack(told)}):
+        for step in journal.steps(lambda: {"told": torch.stack(told), "asked": asked}):
             flat = strategy.ask()
             if step == len(told):
+                asked.append(digest(flat))
                 told.append(self._losses(problem, flat, journal.seed))
+            journal.checkpoint.same(asked[step], digest(flat))
             finite = told[step].isfinite()
             strategy.tell(torch.where(finite, told[step], self.penalty or 0.0))
             journal.stopped |= strategy.done
@@ -63,7 +67,7 @@ class Population:
     @torch.no_grad()
     def _losses(self, problem: Problem, flat: Tensor, seed: int) -> Tensor:
         raws = problem.space.split(flat)
-        losses = problem.evaluate(raws, seed, len(flat)).losses
+        losses = problem.at(raws, lambda: problem.evaluate(seed, len(flat)).losses)
         if self.penalty is None:
             problem.refuse_nonfinite(losses, raws)
         return losses

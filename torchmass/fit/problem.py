@@ -3,7 +3,7 @@
 import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,8 @@ from torchmass.simulator import Simulator
 from torchmass.start import batch_axes
 from torchmass.values import is_nonfinite, report
 
+T = TypeVar("T")
+
 
 class Evaluation(NamedTuple):
     """A loss, () or (C,) for candidates, with what was predicted."""
@@ -27,7 +29,7 @@ class Evaluation(NamedTuple):
 
 
 class Problem(nn.Module):
-    """The loss of a fit, as a pure function of raw parameters and a seed. See `Fitter` for what its parts mean."""
+    """The loss of a fit, as a function of its parameters and a seed. See `Fitter` for what its parts mean."""
 
     def __init__(
         self,
@@ -51,35 +53,52 @@ class Problem(nn.Module):
         for name in priors:
             lookup("the fit", "free parameter", name, self._by_name)
 
-    def evaluate(self, raws: Raws, seed: int, candidates: int | None = None) -> Evaluation:
-        """The loss at raw values, those of `candidates` together in one batch; of windows the mean."""
+    def at(self, raws: Raws, function: Callable[[], T]) -> T:
+        """What `function()` returns with raw values in place of the parameters.
+
+        Differentiate within: a backward pass may compute parts of a run again, from the parameters that it finds.
+        """
+        return functional_call(self, dict(raws), (function,))
+
+    def forward(self, function: Callable[[], T]) -> T:
+        """`function()`, so that torch's `functional_call` reaches it."""
+        return function()
+
+    def evaluate(self, seed: int, candidates: int | None = None) -> Evaluation:
+        """The loss of the parameters, those of `candidates` together in one batch; of windows the mean."""
         if self.windows is None:
-            return functional_call(self, dict(raws), (seed, candidates))
+            with seeded(seed):
+                prediction = self.predict(self._simulator(candidates))
+                return Evaluation(self._losses(prediction, self.target, candidates), prediction)
         found: list[Evaluation] = []
         for target in self.windows:
-            state = found[-1].state if found else None
-            found.append(self.evaluate_window(raws, seed, candidates, target, state))
+            found.append(self.evaluate_window(seed, candidates, target, found[-1].state if found else None))
         losses, predictions, states = zip(*found, strict=True)
         together = torch.cat(predictions) if all(isinstance(p, Tensor) for p in predictions) else list(predictions)
         return Evaluation(torch.stack(losses).mean(0), together, states[-1])
 
-    def evaluate_window(self, raws: Raws, seed: int, candidates: int | None, target: Tensor, x0: Any) -> Evaluation:
+    def evaluate_window(self, seed: int, candidates: int | None, target: Tensor, x0: Any) -> Evaluation:
         """The loss of one window, simulated from where the one before ended; its state is cut from the graph."""
-        found = functional_call(self, dict(raws), (seed, candidates), {"window": (target, x0)})
-        return found._replace(state=found.state.detach())
+        with seeded(seed):
+            prediction, state = self.predict(self._simulator(candidates), x0)
+            return Evaluation(self._losses(prediction, target, candidates), prediction, state.detach())
 
     def gradient(self, flat: Tensor, seed: int) -> tuple[Tensor, Tensor]:
         """The losses at raw numbers, (n,) or (C, n), and their gradient of the same shape, checked to be finite."""
         flat = flat.detach().requires_grad_()
         raws = self.space.split(flat)
-        losses = self.evaluate(raws, seed, None if flat.ndim == 1 else len(flat)).losses
-        self.refuse_nonfinite(losses, raws)
-        self.refuse_constant(losses)
-        (found,) = torch.autograd.grad(losses.sum(), flat)
-        for label, column in zip(self.space.labels, found.unbind(-1), strict=True):
-            if is_nonfinite(column):
-                raise nonfinite_gradient(label)
-        return losses.detach(), found
+
+        def differentiated() -> tuple[Tensor, Tensor]:
+            losses = self.evaluate(seed, None if flat.ndim == 1 else len(flat)).losses
+            self.refuse_nonfinite(losses, raws)
+            self.refuse_constant(losses)
+            return losses.detach(), torch.autograd.grad(losses.sum(), flat)[0]
+
+        losses, found = self.at(raws, differentiated)
+        if is_nonfinite(found):
+            wrong = ~found.isfinite().reshape(-1, found.shape[-1]).all(0)
+            raise nonfinite_gradient(self.space.labels[int(wrong.nonzero()[0])])
+        return losses, found
 
     @staticmethod
     def refuse_constant(losses: Tensor) -> None:
@@ -87,27 +106,18 @@ class Problem(nn.Module):
         if not losses.requires_grad:
             raise ValueError("the loss has no gradient: predict and objective must not leave torch, nor detach.")
 
-    def values(self, raws: Raws) -> dict[str, Tensor]:
-        """The parameters by name, in natural units, at raw values."""
-        with torch.no_grad():
-            return functional_call(self, dict(raws), (0,), {"only_values": True})
+    def values(self) -> dict[str, Tensor]:
+        """The parameters by name, in natural units."""
+        return {leaf.name: leaf.value().detach().clone() for leaf in self.space.leaves}
 
-    def forward(
-        self, seed: int, candidates: int | None = None, window: tuple[Any, Any] | None = None, only_values: bool = False
-    ) -> Any:
-        """`evaluate` or `values`, with the parameters in place."""
-        if only_values:
-            return {leaf.name: leaf.value().detach().clone() for leaf in self.space.leaves}
+    def _simulator(self, candidates: int | None) -> Simulator:
         sim = copy.copy(self.sim)
         sim.candidates = candidates or 1
-        with seeded(seed):
-            if window is None:
-                prediction, state, target = self.predict(sim), None, self.target
-            else:
-                target, x0 = window
-                prediction, state = self.predict(sim, x0)
-            loss = self.objective(prediction) if target is None else self.objective(prediction, target)
-        return Evaluation(self._per_candidate(loss, candidates) + self._prior(candidates), prediction, state)
+        return sim
+
+    def _losses(self, prediction: Any, target: Any, candidates: int | None) -> Tensor:
+        loss = self.objective(prediction) if target is None else self.objective(prediction, target)
+        return self._per_candidate(loss, candidates) + self._prior(candidates)
 
     def _prior(self, candidates: int | None) -> Tensor | float:
         """−log p of the parameters, in natural units."""
@@ -137,7 +147,7 @@ class Problem(nn.Module):
             return
         first = int(wrong.nonzero()[0]) if losses.ndim else None
         one = raws if first is None else {path: raw[first] for path, raw in raws.items()}
-        at = ", ".join(f"{name}={_brief(value)}" for name, value in self.values(one).items())
+        at = ", ".join(f"{name}={_brief(value)}" for name, value in self.at(one, self.values).items())
         which = "" if first is None else f" of candidate {first}"
         loss = losses.detach().flatten()[first or 0].item()
         raise NonFiniteError(f"the loss{which} is {loss} at {at}: try other bounds, a smaller dt or a shorter run.")

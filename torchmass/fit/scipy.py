@@ -1,11 +1,13 @@
 """The minimisers of scipy, with the exact gradient of the run where they take one."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from torchmass.datasets.packages import require
+from torchmass.fit.checkpoint import digest
 from torchmass.fit.journal import Journal
 from torchmass.fit.problem import Problem
 from torchmass.naming import lookup
@@ -33,13 +35,10 @@ class Scipy:
     def run(self, problem: Problem, journal: Journal) -> None:
         """Minimise until scipy has converged or the journal says that it is over."""
         optimize = require("scipy.optimize", "Scipy", "fit")
-        known, evaluations = (
-            journal.checkpoint.load() or {},
-            _Evaluations(problem, journal, TAKES_GRADIENT[self.method]),
-        )
-        evaluations.known = list(known.get("evaluations", []))
-        journal.told = known.get("step", 0)
-        steps = journal.steps(lambda: {"evaluations": torch.stack(evaluations.known)})
+        kept = journal.checkpoint.load() or {"step": 0, "known": [], "asked": []}
+        evaluations = _Evaluations(problem, journal, TAKES_GRADIENT[self.method], kept["known"], kept["asked"])
+        journal.told = kept["step"]
+        steps = journal.steps(lambda: {"known": torch.stack(evaluations.known), "asked": evaluations.asked})
 
         def callback(*_: Any) -> None:
             if next(steps, None) is None:
@@ -65,10 +64,11 @@ class _Over(Exception):  # noqa: N818, it is no error
 class _Evaluations:
     """The loss as scipy calls it: known ones, (1 + n,) each with the gradient, then new ones."""
 
-    def __init__(self, problem: Problem, journal: Journal, gradient: bool) -> None:
+    def __init__(
+        self, problem: Problem, journal: Journal, gradient: bool, known: Iterable[Tensor], asked: Iterable[str]
+    ) -> None:
         self.problem, self.journal, self.gradient = problem, journal, gradient
-        self.known: list[Tensor] = []
-        self.count = 0
+        self.known, self.asked, self.count = list(known), list(asked), 0
         self.here, self.scales = problem.space.flat(problem.space.present()), problem.space.scales()
         self.start = torch.ones(len(self.here), dtype=torch.float64).numpy()  # simplex methods step by 5 % of it
 
@@ -76,6 +76,8 @@ class _Evaluations:
         flat = self.here + self.scales * (self.here.new_tensor(x) - 1)
         if self.count == len(self.known):
             self.known.append(self._new(flat))
+            self.asked.append(digest(flat))
+        self.journal.checkpoint.same(self.asked[self.count], digest(flat))
         loss, found = self.known[self.count].split([1, self.known[self.count].numel() - 1])
         self.count += 1
         self.journal.record(loss, flat[None])
@@ -87,6 +89,6 @@ class _Evaluations:
             return torch.cat((loss.reshape(1), found))
         raws = self.problem.space.split(flat)
         with torch.no_grad():
-            loss = self.problem.evaluate(raws, self.journal.seed).losses
+            loss = self.problem.at(raws, lambda: self.problem.evaluate(self.journal.seed).losses)
         self.problem.refuse_nonfinite(loss, raws)
         return loss.reshape(1)

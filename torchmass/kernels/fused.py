@@ -13,6 +13,7 @@ from torchmass.kernels.draws import distinct
 from torchmass.kernels.forward_gradient import forward_gradient
 from torchmass.kernels.kernel import DTYPES, KERNELS, kernel_name, tile
 from torchmass.kernels.linked import form_of, link_leaves, refuse_network
+from torchmass.kernels.operator import forward
 from torchmass.kernels.plan import Monitor, Outcome, OutputMonitor, Plan, StateMonitor
 from torchmass.kernels.step_graph import ABSENT, HELD, TIMED, StepKind
 from torchmass.kernels.trace import TraceError
@@ -44,8 +45,8 @@ def run(plan: Plan) -> Outcome:
 
 def _execute(call: Call, starts: Values, leaves: Values) -> Sequence[Tensor]:
     """What the kernel returns, with a gradient and a tangent where one may be asked for."""
-    if torch.compiler.is_compiling():
-        return CompiledRun.apply(call, len(starts), *starts, *leaves)
+    if torch.compiler.is_compiling():  # which (2.13) gives a Function without gradient the wrong arguments
+        return CompiledRun.apply(call, len(starts), *starts, *leaves) if call.adjoint else forward(call, starts, leaves)
     if call.adjoint or is_transformed():
         return FusedRun.apply(call, len(starts), *starts, *leaves)
     return native.forward(call, starts, leaves)  # torch's ways around it cost 100 µs

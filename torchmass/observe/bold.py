@@ -159,7 +159,7 @@ class BOLDSignal(Observer):
     def _rest(self, dynamics: Dynamics, z: Tensor) -> tuple[Tensor, ...]:
         shape = (*batch_shape(dynamics, z.new_empty(z.shape[1:])), z.shape[-1])
         starts = [state.start for state in declared(type(self), State).values()]
-        return tuple(z.new_tensor(start).expand(shape) for start in starts)
+        return tuple(z.new_full(shape, start) for start in starts)
 
     @staticmethod
     def _plan(dynamics: Dynamics, x: tuple[Tensor, ...], z: Tensor, dt: float, every: int, before: int) -> Plan:
@@ -181,6 +181,11 @@ class BOLDSignal(Observer):
         """Make parameters trainable; refuses those that the readout does not have. Returns self."""
         self._refuse_unread((*names, *bounds))
         return super().free(*names, **bounds)
+
+    def assign(self, **values: Any) -> Self:
+        """Give parameters new values; refuses those that the readout does not have. Returns self."""
+        self._refuse_unread(values)
+        return super().assign(**values)
 
     def _refuse_unread(self, names: Iterable[str]) -> None:
         for name in names:

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from torchmass.naming import lookup
 from torchmass.observe.observer import Observer
+from torchmass.spectra import analytic_signal
 
 PARTS: Mapping[str, Callable[[Tensor], Tensor]] = MappingProxyType(
     {"envelope": torch.abs, "phase": torch.angle, "analytic": lambda analytic: analytic}
@@ -31,16 +32,9 @@ class Hilbert(Observer):
         self.part = part
 
     def whole(self, z: Tensor, dt: float) -> Tensor:
-        count = len(z)
-        if not count:
+        if not len(z):
             raise ValueError("Hilbert needs at least one sample, got none.")
-        sides = z.new_zeros(count)
-        sides[: (count + 1) // 2] = 2
-        sides[0] = 1
-        if count % 2 == 0:
-            sides[count // 2] = 1  # the frequency 500/dt Hz is its own negative
-        spectrum = torch.fft.fft(z, dim=0) * sides.reshape(-1, *(1,) * (z.ndim - 1))
-        return PARTS[self.part](torch.fft.ifft(spectrum, dim=0))
+        return PARTS[self.part](analytic_signal(z))
 
     def extra_repr(self) -> str:
         """The part."""

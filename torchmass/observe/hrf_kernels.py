@@ -1,6 +1,5 @@
 """Haemodynamic response functions: the BOLD signal that a moment of activity evokes."""
 
-import inspect
 import math
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -11,7 +10,8 @@ import torch
 from torch import Tensor
 
 from torchmass.bounds import POSITIVE, Bounds
-from torchmass.declare import Param, declared, table
+from torchmass.declare import Param
+from torchmass.observe.observer import tabled
 from torchmass.parametrised import Parametrised
 from torchmass.stimuli.times import milliseconds
 from torchmass.values import is_nonfinite
@@ -25,9 +25,7 @@ class HRFKernel(Parametrised):
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        cls.__doc__ = "\n".join(
-            [inspect.cleandoc(vars(cls).get("__doc__") or ""), "", table("Parameters", declared(cls, Param).values())]
-        )
+        cls.__doc__ = tabled(cls)
 
     def __init__(self, duration: float = 20_000.0, **values: Any) -> None:
         super().__init__(None, **values)

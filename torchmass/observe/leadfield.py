@@ -135,7 +135,7 @@ class EEGLeadField(LeadField):
     Biomed. Eng. 46:245, doi:10.1109/10.748978.
     """
 
-    kind, unit = "eeg", "µV"
+    title, kind, unit = "eeg", "eeg", "µV"
     L = Param(0.0, "µV/(nA m)", "Potential at each electrode of 1 nA m in each region.", per="sensor")
 
     def __init__(self, L: Any, *, reference: str = "none", **options: Any) -> None:
@@ -164,7 +164,7 @@ class MEGLeadField(LeadField):
     doi:10.1103/RevModPhys.65.413.
     """
 
-    kind, unit = "mag", "fT"
+    title, kind, unit = "meg", "mag", "fT"
     L = Param(0.0, "fT/(nA m)", "Field at each sensor of 1 nA m in each region.", per="sensor")
 
 

@@ -39,8 +39,7 @@ class Observer(Parametrised):
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         cls.title = vars(cls).get("title") or re.sub("(?<=[a-z])(?=[A-Z])", "_", cls.__name__).lower()
-        listed = table("Parameters", declared(cls, Param).values())
-        cls.__doc__ = "\n".join(filter(None, [inspect.cleandoc(vars(cls).get("__doc__") or ""), "", listed]))
+        cls.__doc__ = tabled(cls)
 
     def __init__(self, **values: Any) -> None:
         super().__init__(None, **values)
@@ -109,6 +108,12 @@ class Observer(Parametrised):
         from torchmass.observe.chain import Chain  # which is an Observer
 
         return Chain(self, *others)
+
+
+def tabled(cls: type) -> str:
+    """The docstring of a class with the table of its parameters."""
+    listed = table("Parameters", declared(cls, Param).values())
+    return "\n\n".join(filter(None, [inspect.cleandoc(vars(cls).get("__doc__") or ""), listed]))
 
 
 def taken(carry: Carry | None) -> int:

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from torchmass.observe.observer import Carry, Observer, counted, taken
+from torchmass.spectra import frequencies, periodograms
 from torchmass.values import whole_steps
 
 
@@ -16,7 +17,7 @@ class Windowed(Observer):
 
     def frequencies(self, dt: float) -> Tensor:
         """The frequencies in Hz, (F,): multiples of 1000/window up to 500/dt."""
-        return torch.fft.rfftfreq(self._length(dt), dt / 1000)
+        return frequencies(self._length(dt), dt)
 
     def _length(self, dt: float) -> int:
         return whole_steps("window", self.window, dt, least=2)
@@ -32,15 +33,7 @@ class Windowed(Observer):
         rest = samples[count * hop :].clone()  # a view would keep the whole stretch
         if not count:
             return rest, z.new_empty(0, length // 2 + 1, *z.shape[1:])
-        windows = samples.unfold(0, length, hop)  # (W, *b, N, L)
-        taper = torch.hann_window(length, dtype=z.dtype, device=z.device)
-        spectra = torch.fft.rfft((windows - windows.mean(-1, keepdim=True)) * taper)
-        # one-sided: all frequencies but 0 and, where there is one, 500/dt Hz stand for two
-        sides = torch.full((spectra.shape[-1],), 2.0, dtype=z.dtype, device=z.device)
-        sides[0] = 1
-        sides[-1] = 1 + length % 2
-        density = torch.view_as_real(spectra).square().sum(-1) * (sides * dt / 1000 / taper.square().sum())
-        return rest, density.movedim(-1, 1)
+        return rest, periodograms(samples.unfold(0, length, hop), dt)
 
     def extra_repr(self) -> str:
         """The window."""

@@ -51,18 +51,19 @@ static void outer(double *into, int64_t count, const T *back, const T *sent, int
     for (int i = 0; i < I; ++i)
         for (int64_t j = 0; j < live; ++j) into[i * count + j] += double(sum[i][j / L][int(j % L)]);
 }
+template <int J>
+static void outer(double *into, int64_t count, const T *back, const T *sent, int64_t width, int64_t steps, int64_t live,
+                  int64_t rows) {
+    if (rows >= 4) return outer<4, J>(into, count, back, sent, width, steps, live);
+    for (int64_t k = 0; k < rows; ++k) outer<1, J>(into + k * count, count, back + k, sent, width, steps, live);
+}
 static void outer(double *into, int64_t count, const T *back, const T *sent, int64_t width, int64_t steps,
                   const Own &own) {
     for (int64_t i = own.begin; i < own.end; i += 4)
         for (int64_t j = 0; j < count; j += 3 * L) {
-            const int64_t live = count - j < 3 * L ? count - j : 3 * L;
-            double *to = into + i * count + j;
-            const int rows = own.end - i < 4 ? int(own.end - i) : 4;
-            const bool narrow = live <= L;
-            if (rows == 4 && narrow) outer<4, 1>(to, count, back + i, sent + j, width, steps, live);
-            else if (rows == 4) outer<4, 3>(to, count, back + i, sent + j, width, steps, live);
-            else for (int k = 0; k < rows; ++k)
-                outer<1, 3>(to + k * count, count, back + i + k, sent + j, width, steps, live);
+            const int64_t live = count - j < 3 * L ? count - j : 3 * L;  // no vector lies beyond the row
+            const auto some = live <= L ? outer<1> : live <= 2 * L ? outer<2> : outer<3>;
+            some(into + i * count + j, count, back + i, sent + j, width, steps, live, own.end - i);
         }
 }
 

@@ -1,0 +1,68 @@
+"""How long does a step of a fit take? torchmass and tvboptim on its README example; and populations at once."""
+
+import argparse
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import fresh
+import machine
+
+if TYPE_CHECKING:
+    from engine import Engine
+    from fitting_cases import Case
+
+
+def arguments() -> argparse.ArgumentParser:
+    """What the command line says."""
+    parser = fresh.arguments(__file__, __doc__)
+    parser.add_argument("--only", default="", help="only the cases whose title contains this")
+    parser.add_argument("--engines", default="", help="only the engines whose name contains this, and the reference")
+    parser.add_argument("--repetitions", type=int, default=7, help="counted runs per engine at most")
+    parser.add_argument("--budget", type=float, default=10.0, help="seconds per engine and case")
+    return parser
+
+
+def engines(name: str) -> "list[Engine[Any]]":
+    """The reference first."""
+    import with_torch_fitting
+    import with_tvboptim_fitting
+
+    reference, *others = [*with_torch_fitting.engines(), *with_tvboptim_fitting.engines()]
+    return [reference, *(engine for engine in others if name in engine.name)]
+
+
+def main(options: argparse.Namespace) -> None:
+    """Measure, print markdown, write JSON."""
+    # what follows imports numpy, torch and jax, which read the pinning once
+    import torch
+    from conclusion import conclude
+    from fitting_cases import TR, Population, RestingState
+    from harness import Effort, measure
+    from report import table
+    from requirements import OURS, Requirement
+
+    torch.set_num_threads(options.threads)
+    described = machine.describe(options.threads)
+    effort = Effort(options.repetitions, options.budget)
+    cases: list[Case] = [case for case in (RestingState(), Population()) if options.only in case.title]
+    if options.quick:
+        effort = replace(effort, repetitions=1, batches=False)
+        quick = {"steps": 3 * int(TR)}, {"steps": 50, "candidates": 3}
+        cases = [replace(case, **quick[isinstance(case, Population)]) for case in cases]
+    measured = []
+    for case in cases:
+        rows = measure(case, engines(options.engines), effort)
+        measured.append((case, rows))
+        print(table(case, rows), flush=True)
+    requirements = [
+        Requirement("a step of a fit to FC: ≥ 10 times faster than tvboptim", "tvboptim", OURS, ("rww 84 to FC",), 10),
+        Requirement("a population: ≥ 20 times faster than one by one", "one by one", OURS, ("population",), 20),
+    ]
+    conclude(options, described, measured, requirements)
+
+
+if __name__ == "__main__":
+    chosen = arguments().parse_args()
+    machine.pin(chosen.threads)
+    machine.find_rivals()
+    main(chosen)
