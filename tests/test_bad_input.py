@@ -162,8 +162,8 @@ WRONG_VALUES = {
     "an adaptive option of a fixed method": (lambda: simulator(adjoint=True), "adaptive methods such as 'dopri5'"),
     "an adaptive method compiled": (lambda: simulator(method="dopri5", backend="compile"), "runs in torchdiffeq"),
     "an adaptive method fused": (lambda: simulator(method="dopri5", backend="fused"), "'fused' is for fixed steps"),
-    "a fused network with checkpoints": (
-        lambda: tm.Simulator(network(), 0.1, backend="fused").run(1.0, checkpoint="sqrt"),
+    "a fused network with its gradient forward": (
+        lambda: tm.Simulator(network(), 0.1, backend="fused").run(1.0, gradient="forward"),
         "cannot be fused: its nodes are coupled.*Use backend='eager'",
     ),
     "check_dt of an adaptive method": (lambda: simulator(method="dopri5").check_dt(1.0), "tighten rtol"),

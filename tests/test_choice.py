@@ -122,7 +122,7 @@ def test_a_network_is_fused_and_eager_where_kernels_of_networks_end(caplog):
     network = tm.Network(tm.HopfStep(2), [[0.0, 1.0], [1.0, 0.0]])
     assert chosen(network, LONG) == "fused"
     with caplog.at_level("INFO", logger="torchmass"):
-        assert tm.Simulator(network, 0.1).run(30.0, checkpoint="sqrt").backend == "eager"
+        assert tm.Simulator(network, 0.1).explain(30.0, gradient="forward").backend == "eager"
     assert "its nodes are coupled" in caplog.messages[0]
 
 

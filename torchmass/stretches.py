@@ -30,7 +30,7 @@ Runs = Callable[[Plan], Outcome]
 
 def length_of(plan: Plan, *, observed: bool = False, bar: bool = False) -> int:
     """The steps of a stretch; all of them where there is no reason for stretches."""
-    past = max((len(rows) for rows in plan.histories), default=0)
+    past = max([0, *(len(rows) for rows in plan.histories)])
     lengths = [plan.steps]
     if plan.checkpoint != "none" and plan.dynamics.links and torch.is_grad_enabled():  # single nodes do so in the loop
         short = plan.interval() if plan.checkpoint != "sqrt" else math.isqrt(plan.steps * max(past, 1))
