@@ -8,6 +8,7 @@ from types import MappingProxyType
 import torch
 from torch import Tensor
 
+from torchmass.datasets.packages import require
 from torchmass.naming import lookup
 from torchmass.observe.observer import Carry, Observer
 from torchmass.observe.recursion import recursion
@@ -87,9 +88,6 @@ METHODS: Mapping[str, Callable[[BandPass, Tensor, float], Tensor]] = MappingProx
 @lru_cache
 def _sections(low: float, high: float, order: int, dt: float) -> tuple[tuple[float, ...], ...]:
     """The Butterworth filter in second-order sections."""
-    try:
-        from scipy.signal import butter
-    except ImportError as error:
-        raise ImportError("BandPass(method='iir') is designed by scipy: pip install 'torchmass[filters]'.") from error
+    butter = require("scipy.signal", "BandPass(method='iir')", "filters").butter
     sections = torch.as_tensor(butter(order, (low, high), "bandpass", fs=1000 / dt, output="sos"))
     return tuple(map(tuple, sections.tolist()))

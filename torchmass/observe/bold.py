@@ -15,10 +15,9 @@ from torchmass.kernels.choice import choose
 from torchmass.kernels.finite import NonFiniteError
 from torchmass.kernels.plan import OutputMonitor, Plan
 from torchmass.naming import lookup
-from torchmass.observe.observer import Carry, Observer, counted, taken
-from torchmass.observe.repetition import checked_tr
-from torchmass.result import Quantity
-from torchmass.values import is_nonfinite, whole_steps
+from torchmass.observe.observer import Carry, counted, taken
+from torchmass.observe.repetition import Scanned, checked_tr
+from torchmass.values import is_nonfinite
 
 FRACTION = Bounds(0.0, 1.0, strict=True)
 
@@ -57,7 +56,7 @@ READOUTS: Mapping[str, Readout] = MappingProxyType(
 )
 
 
-class BOLDSignal(Observer):
+class BOLDSignal(Scanned):
     r"""The BOLD signal that activity z evokes by way of blood flow: the balloon model, or Balloon–Windkessel.
 
     .. math::
@@ -132,7 +131,7 @@ class BOLDSignal(Observer):
         return Dynamics(self.derivative, signal, self.States, self.Inputs, self.values(), bounds)
 
     def advance(self, carry: Carry | None, z: Tensor, dt: float) -> tuple[Carry, Tensor]:
-        dynamics, every, before = self.dynamics(), self._every(dt), taken(carry)
+        dynamics, every, before = self.dynamics(), self.samples(dt), taken(carry)
         x = self._rest(dynamics, z) if carry is None else carry[:-1]
         rows = x[0].new_empty(0, *x[0].shape)
         if len(z):
@@ -146,15 +145,6 @@ class BOLDSignal(Observer):
                     f"{z.min():g} to {z.max():g}, is too large; z is of the order of 1."
                 )
         return (*x, counted((before + len(z)) % every)), rows
-
-    def spacing(self, dt: float) -> float:
-        return self._every(dt) * dt
-
-    def quantity(self, seen: Quantity) -> Quantity:
-        return seen._replace(unit="")
-
-    def _every(self, dt: float) -> int:
-        return 1 if self.tr is None else whole_steps("tr", self.tr, dt, least=1)
 
     def _rest(self, dynamics: Dynamics, z: Tensor) -> tuple[Tensor, ...]:
         shape = (*batch_shape(dynamics, z.new_empty(z.shape[1:])), z.shape[-1])

@@ -10,12 +10,10 @@ from torchmass.naming import lookup
 from torchmass.observe.compound import Compound
 from torchmass.observe.hrf_kernels import KERNELS, HRFKernel
 from torchmass.observe.observer import Carry, counted, taken
-from torchmass.observe.repetition import checked_tr
-from torchmass.result import Quantity
-from torchmass.values import whole_steps
+from torchmass.observe.repetition import Scanned, checked_tr
 
 
-class HRFBold(Compound):
+class HRFBold(Compound, Scanned):
     r"""The BOLD signal as the convolution of activity z with a haemodynamic response function h.
 
     .. math:: y(t) = \int_0^{\mathrm{duration}} h(t')\,z(t - t')\,dt', \qquad t' \text{ in seconds}
@@ -50,7 +48,7 @@ class HRFBold(Compound):
         return (self.kernel,)
 
     def advance(self, carry: Carry | None, z: Tensor, dt: float) -> tuple[Carry, Tensor]:
-        taps, every, before = self._taps(dt), self._every(dt), taken(carry)
+        taps, every, before = self._taps(dt), self.samples(dt), taken(carry)
         samples = torch.cat((z.new_zeros(taps - 1, *z.shape[1:]) if carry is None else carry[0], z))
         response = self._response(taps, dt, z)
         shape = torch.broadcast_shapes(z.shape[1:], response.shape[1:])
@@ -58,15 +56,6 @@ class HRFBold(Compound):
         if before + len(z) >= every:
             rows = _convolved(samples, response)[every - 1 - before :: every].clone()
         return (samples[len(z) :].clone(), counted((before + len(z)) % every)), rows
-
-    def spacing(self, dt: float) -> float:
-        return self._every(dt) * dt
-
-    def quantity(self, seen: Quantity) -> Quantity:
-        return seen._replace(unit="")
-
-    def _every(self, dt: float) -> int:
-        return 1 if self.tr is None else whole_steps("tr", self.tr, dt, least=1)
 
     def _taps(self, dt: float) -> int:
         return math.ceil(self.kernel.duration / dt - 1e-6)

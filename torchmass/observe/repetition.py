@@ -1,6 +1,26 @@
 """The repetition time of a scanner."""
 
+from torchmass.observe.observer import Observer
+from torchmass.result import Quantity
+from torchmass.values import whole_steps
+
 LEAST = 100.0  # ms; 0.72 or 2 is meant in seconds
+
+
+class Scanned(Observer):
+    """What is seen of blood, a change relative to rest: a row for each sample, or the last of every `tr` ms."""
+
+    tr: float | None
+
+    def samples(self, dt: float) -> int:
+        """How many samples a row stands for."""
+        return 1 if self.tr is None else whole_steps("tr", self.tr, dt, least=1)
+
+    def spacing(self, dt: float) -> float:
+        return self.samples(dt) * dt
+
+    def quantity(self, seen: Quantity) -> Quantity:
+        return seen._replace(unit="")
 
 
 def checked_tr(tr: float | None) -> float | None:
