@@ -66,8 +66,7 @@ class Population:
 
     @torch.no_grad()
     def _losses(self, problem: Problem, flat: Tensor, seed: int) -> Tensor:
-        raws = problem.space.split(flat)
-        losses = problem.at(raws, lambda: problem.evaluate(seed, len(flat)).losses)
+        losses = problem.losses(flat, seed)
         if self.penalty is None:
-            problem.refuse_nonfinite(losses, raws)
+            problem.refuse_nonfinite(losses, problem.space.split(flat))
         return losses

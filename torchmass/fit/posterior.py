@@ -65,9 +65,7 @@ class Posterior:
 
         Differentiable once. Raises `NonFiniteError` where a run diverges.
         """
-        candidates = None if raw.ndim == 1 else len(raw)
-        evaluated = self.problem.at(self.space.split(raw), lambda: self.problem.evaluate(self.seed, candidates))
-        return self._jacobian(raw) - evaluated.losses
+        return self._jacobian(raw) - self.problem.losses(raw, self.seed)
 
     def potential(self, params: Mapping[str, Tensor]) -> Tensor:
         """−log p of `params["raw"]`, (n,), with its gradient; infinite, with none, where a run or a gradient diverges.

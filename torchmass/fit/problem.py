@@ -83,6 +83,11 @@ class Problem(nn.Module):
             prediction, state = self.predict(self._simulator(candidates), x0)
             return Evaluation(self._losses(prediction, target, candidates), prediction, state.detach())
 
+    def losses(self, flat: Tensor, seed: int) -> Tensor:
+        """The losses at raw numbers, (n,) to () or (C, n) to (C,)."""
+        candidates = None if flat.ndim == 1 else len(flat)
+        return self.at(self.space.split(flat), lambda: self.evaluate(seed, candidates).losses)
+
     def gradient(self, flat: Tensor, seed: int) -> tuple[Tensor, Tensor]:
         """The losses at raw numbers, (n,) or (C, n), and their gradient of the same shape, checked to be finite."""
         flat = flat.detach().requires_grad_()

@@ -87,8 +87,7 @@ class _Evaluations:
         if self.gradient:
             loss, found = self.problem.gradient(flat, self.journal.seed)
             return torch.cat((loss.reshape(1), found))
-        raws = self.problem.space.split(flat)
         with torch.no_grad():
-            loss = self.problem.at(raws, lambda: self.problem.evaluate(self.journal.seed).losses)
-        self.problem.refuse_nonfinite(loss, raws)
+            loss = self.problem.losses(flat, self.journal.seed)
+        self.problem.refuse_nonfinite(loss, self.problem.space.split(flat))
         return loss.reshape(1)
