@@ -14,12 +14,7 @@ if TYPE_CHECKING:
 
 def arguments() -> argparse.ArgumentParser:
     """What the command line says."""
-    parser = fresh.arguments(__file__, __doc__)
-    parser.add_argument("--only", default="", help="only the cases whose title contains this")
-    parser.add_argument("--engines", default="", help="only the engines whose name contains this, and the reference")
-    parser.add_argument("--repetitions", type=int, default=7, help="counted runs per engine at most")
-    parser.add_argument("--budget", type=float, default=10.0, help="seconds per engine and case")
-    return parser
+    return fresh.comparing(__file__, __doc__, repetitions=7, budget=10.0)
 
 
 def engines(name: str) -> "list[Engine[Any]]":

@@ -22,6 +22,16 @@ def arguments(script: str, description: str | None) -> argparse.ArgumentParser:
     return parser
 
 
+def comparing(script: str, description: str | None, repetitions: int, budget: float) -> argparse.ArgumentParser:
+    """Those, and which cases and engines are compared, and for how long."""
+    parser = arguments(script, description)
+    parser.add_argument("--only", default="", help="only the cases whose title contains this")
+    parser.add_argument("--engines", default="", help="only the engines whose name contains this, and the reference")
+    parser.add_argument("--repetitions", type=int, default=repetitions, help="counted runs per engine at most")
+    parser.add_argument("--budget", type=float, default=budget, help="seconds per engine and case")
+    return parser
+
+
 def measured(script: str, what: str, options: argparse.Namespace, **environment: str) -> dict[str, Any]:
     """What `script` finds when it measures `what` in a new process; {"status": why not} where that fails."""
     command = [sys.executable, script, CHILD, what, "--threads", str(options.threads)]

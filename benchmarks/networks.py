@@ -19,11 +19,7 @@ QUICK_STEPS, QUICK_REGIONS = 50, 100  # larger networks are left out of a quick 
 
 def arguments() -> argparse.ArgumentParser:
     """What the command line says."""
-    parser = fresh.arguments(__file__, __doc__)
-    parser.add_argument("--only", default="", help="only the cases whose title contains this")
-    parser.add_argument("--engines", default="", help="only the engines whose name contains this, and the reference")
-    parser.add_argument("--repetitions", type=int, default=15, help="counted runs per engine at most")
-    parser.add_argument("--budget", type=float, default=15.0, help="seconds per engine and case")
+    parser = fresh.comparing(__file__, __doc__, repetitions=15, budget=15.0)
     parser.add_argument("--room", type=float, default=8.0, help="GB that one engine may take")
     return parser
 
