@@ -55,7 +55,7 @@ LAYERS = [  # each may import only from layers above it
     {"stretches"},
     {"kernels.explain"},
     {"catalogue", "simulator"},
-    {"linear"},
+    {"linear", "nn"},
     {"tvb", "fit"},
 ]
 
@@ -71,6 +71,7 @@ PACKAGES = (
     "export",
     "fit",
     "linear",
+    "nn",
 )  # whose modules may import each other
 
 

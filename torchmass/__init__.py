@@ -4,6 +4,7 @@ from torchmass import datasets as datasets
 from torchmass import fit as fit
 from torchmass import linear as linear
 from torchmass import models as models
+from torchmass import nn as nn
 from torchmass import objectives as objectives
 from torchmass import observe as observe
 from torchmass import stimuli as stimuli
