@@ -8,6 +8,7 @@ from torchmass import nn as nn
 from torchmass import objectives as objectives
 from torchmass import observe as observe
 from torchmass import stimuli as stimuli
+from torchmass import tasks as tasks
 from torchmass import viz as viz
 from torchmass.accuracy import DtCheck as DtCheck
 from torchmass.bounds import NONNEGATIVE as NONNEGATIVE
