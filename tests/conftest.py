@@ -17,11 +17,17 @@ QUICK = ("-O1", "-fexpensive-optimizations")  # the latter fuses multiplications
 os.environ.setdefault("TORCHMASS_CACHE", str(Path(__file__).parents[1] / ".pytest_cache" / "kernels"))
 
 MODELS = [info.cls for info in tm.list_models() if issubclass(info.cls, tm.NeuralMass)]
+FLOWS = [cls for cls in MODELS if "map" not in cls.methods]
 
 
 def step_of(cls: type[tm.NeuralMass], usual: float) -> float:
     """A step in ms at which the model is stable, where `usual` is one for most."""
     return usual * cls.usual_dt / tm.NeuralMass.usual_dt
+
+
+def moved(cls: type[tm.NeuralMass], s, u, p) -> tuple[torch.Tensor, ...]:
+    """The derivatives of the states, or of a map the states after a step."""
+    return cls.derivative(s, u, p) if cls in FLOWS else cls.update(s, u, p, 0.5)
 
 
 @pytest.fixture(autouse=True)

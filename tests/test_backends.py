@@ -65,6 +65,7 @@ def simulator(backend, cls, method, noise, coupling=None):
         weights = 0.1 * torch.arange(25.0).reshape(5, 5).remainder(7)
         model = tm.Network(model, weights, coupling=coupling, k=0.1)
         model.coupling.free("weights", "k")
+    method = method if method in cls.methods else None  # a map steps by itself
     return tm.Simulator(model, step_of(cls, 0.05), method, backend)
 
 

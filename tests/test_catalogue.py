@@ -20,6 +20,7 @@ MontbrioPazoRoxinStep           physiological     2        Exact QIF mean-field 
 CoombesByrneStep                physiological     2        Next-gen mean-field, conductance synapses
 LarterBreakspearStep            physiological     3        Conductance-based limit cycles / chaos
 EpileptorStep                   physiological     6        Seizure onset/offset, epilepsy
+HORNStep                        network           2        Single coupled-oscillator step
 KuramotoNetwork                 network           1        Phase synchronization
 JansenRitTR                     network           6        Whole-brain EEG, evoked responses
 WilsonCowanNoSaturationStep     physiological     2        E-I rates without refractoriness            more

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from conftest import MODELS
+from conftest import FLOWS
 
 import torchmass as tm
 from torchmass.linear import fixed_point
@@ -15,7 +15,7 @@ def weights(n: int = 4) -> torch.Tensor:
 
 
 @pytest.mark.parametrize(
-    "cls", [pytest.param(cls, marks=SLOW if cls is tm.ZerlautSecondOrderStep else ()) for cls in MODELS]
+    "cls", [pytest.param(cls, marks=SLOW if cls is tm.ZerlautSecondOrderStep else ()) for cls in FLOWS]
 )
 def test_every_model_has_one_where_its_slopes_are_0(cls):
     node = cls(2)

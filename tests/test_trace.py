@@ -8,6 +8,7 @@ from conftest import MODELS, random_state
 
 import torchmass as tm
 from torchmass.dynamics import step
+from torchmass.integrators import SCHEMES
 from torchmass.kernels.graph import Graph
 from torchmass.kernels.operations import OPERATIONS
 from torchmass.kernels.step_graph import StepKind, trace_step
@@ -121,8 +122,11 @@ def test_common_subexpressions_are_merged_and_constants_folded():
     assert sorted(names) == ["add", "const", "exp", "input", "mul"]
 
 
-@pytest.mark.parametrize("method", tm.INTEGRATORS)
-@pytest.mark.parametrize("cls", MODELS, ids=lambda cls: cls.__name__)
+@pytest.mark.parametrize(
+    ("cls", "method"),
+    [(cls, method) for cls in MODELS for method in cls.methods],
+    ids=lambda value: getattr(value, "__name__", value),
+)
 def test_a_traced_step_and_its_adjoint_equal_torch(cls, method):
     first, port = next(iter(cls.state_declarations)), next(iter(cls.input_declarations))
     node = cls(1, **{f"noise_{first}": tm.WhiteNoise(0.1), f"noise_{port}": tm.WhiteNoise(0.2)})
@@ -142,7 +146,7 @@ def test_a_traced_step_and_its_adjoint_equal_torch(cls, method):
 
     def whole(*values):
         s, p, v = values[: len(x)], values[len(x) : -len(u)], values[-len(u) :]
-        return step(tm.dynamics.replace(dynamics, p=cls.Params(*p)), tm.INTEGRATORS[method], s, v, dt, tuple(z))
+        return step(tm.dynamics.replace(dynamics, p=cls.Params(*p)), SCHEMES[method], s, v, dt, tuple(z))
 
     after = whole(*leaves)
     expected = torch.autograd.grad(after, leaves, tuple(g), materialize_grads=True)

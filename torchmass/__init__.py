@@ -47,6 +47,7 @@ from torchmass.models import EpileptorStep as EpileptorStep
 from torchmass.models import FitzHughNagumoStep as FitzHughNagumoStep
 from torchmass.models import Generic2dOscillatorStep as Generic2dOscillatorStep
 from torchmass.models import HopfStep as HopfStep
+from torchmass.models import HORNStep as HORNStep
 from torchmass.models import JansenRitStep as JansenRitStep
 from torchmass.models import LarterBreakspearStep as LarterBreakspearStep
 from torchmass.models import LinearStep as LinearStep

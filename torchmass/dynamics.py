@@ -36,6 +36,7 @@ class Dynamics:
     bounds: tuple[Bounds, ...]
     links: tuple[Link, ...] = ()
     drives: tuple[Drive, ...] = ()
+    update: Callable[[Any, Any, Any, float], tuple[Tensor, ...]] | None = None  # of a map, in place of `derivative`
 
     def S(self, *x: Tensor) -> Any:
         """The states of the model as the equations take them; processes may follow them in `x`."""
@@ -128,6 +129,11 @@ class Dynamics:
         slopes = self.derivative(self.S(*x), u, self.p)
         return tuple(slopes)
 
+    def mapped(self, x: Values, u: Any, dt: float) -> Values:
+        """The states of a map after a step, each (*b, N)."""
+        assert self.update is not None
+        return tuple(self.update(self.S(*x), u, self.p, dt))
+
     def slopes(self, x: Values, u: Sequence[Tensor]) -> Values:
         """The same in state `x`, with couplings and Ornstein–Uhlenbeck processes, without white noise."""
         coloured = replace(self, drives=tuple(drive for drive in self.drives if isinstance(drive, OUDrive)))
@@ -190,7 +196,8 @@ def step(
     start, pasts = x[:count], [None] * len(dynamics.links) if pasts is None else pasts
     inputs, dw, diffusion = dynamics.pushes(x, u, dt, z)
     at = lambda stage, c: dynamics.inputs_at(stage, c, inputs, start, pasts)
-    moved = scheme(at, dynamics.local, start, dt, dw, diffusion)
+    own = dynamics.local if dynamics.update is None else dynamics.mapped
+    moved = scheme(at, own, start, dt, dw, diffusion)
     clamped = (bounds.clamp(value) for bounds, value in zip(dynamics.bounds, moved, strict=True))
     return (*clamped, *dynamics.processes(x, dt, z))
 

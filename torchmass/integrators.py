@@ -1,4 +1,4 @@
-"""One-step integration schemes: pure functions of a vector field, a state and a step.
+"""One-step integration schemes: pure functions of a vector field, a state and a step; and the step of a map.
 
 A scheme sees the field as two functions. `inputs(x, c)` gives the inputs at the stage that lies a
 fraction `c` into the step; it holds what couples nodes. `local(x, u)` gives the derivatives, elementwise
@@ -22,8 +22,10 @@ Values = tuple[Tensor, ...]  # one tensor per state
 Increments = tuple[Tensor | None, ...]  # the noise increment of each state over one step
 InputsAt = Callable[[Values, float], Any]
 Local = Callable[[Values, Any], Values]
+Update = Callable[[Values, Any, float], Values]
 Diffusion = Callable[[Values], Increments]  # the noise of each state at a stage, per ms
-Scheme = Callable[[InputsAt, Local, Values, float, Increments, Diffusion | None], Values]
+Scheme = Callable[[InputsAt, Any, Values, float, Increments, Diffusion | None], Values]
+MAP = "map"  # the method of a model that is its own step
 
 
 @dataclass(frozen=True)
@@ -117,12 +119,33 @@ class ExponentialEuler:
         return tuple(moved)
 
 
-INTEGRATORS: Mapping[str, Tableau | ExponentialEuler] = MappingProxyType(
+@dataclass(frozen=True)
+class Map:
+    """The step of a model that is a map, with the inputs as the step begins; noise is added to the states after it."""
+
+    def __call__(
+        self,
+        inputs: InputsAt,
+        update: Update,
+        x: Values,
+        dt: float,
+        dw: Increments,
+        diffusion: Diffusion | None = None,
+    ) -> Values:
+        """One step of the map."""
+        moved = update(x, inputs(x, 0.0), dt)
+        if diffusion is not None:
+            moved = (v if rate is None else v + dt * rate for v, rate in zip(moved, diffusion(x), strict=True))
+        return tuple(v if push is None else v + push for v, push in zip(moved, dw, strict=True))
+
+
+INTEGRATORS: Mapping[str, Tableau | ExponentialEuler] = MappingProxyType(  # the first is the default
     {
-        "euler": Tableau(a=((),), b=(1.0,), order=1),
         "heun": Tableau(a=((), (1.0,)), b=(0.5, 0.5), order=2),
+        "euler": Tableau(a=((),), b=(1.0,), order=1),
         "midpoint": Tableau(a=((), (0.5,)), b=(0.0, 1.0), order=2),
         "rk4": Tableau(a=((), (0.5,), (0.0, 0.5), (0.0, 0.0, 1.0)), b=(1 / 6, 1 / 3, 1 / 3, 1 / 6), order=4),
         "exp_euler": ExponentialEuler(),
     }
 )
+SCHEMES: Mapping[str, Tableau | ExponentialEuler | Map] = MappingProxyType({**INTEGRATORS, MAP: Map()})

@@ -12,6 +12,7 @@ from torch.distributions import Distribution, Normal
 from torchmass.declare import Input, Param, State, declared, table
 from torchmass.drives import Drive, OUDrive, WhiteDrive
 from torchmass.dynamics import Dynamics
+from torchmass.integrators import MAP
 from torchmass.naming import lookup, refuse
 from torchmass.noise import Noise, OUProcess, WhiteNoise
 from torchmass.parametrised import Parametrised
@@ -20,11 +21,13 @@ from torchmass.values import as_value, check_shape, whole
 
 
 class NeuralMass(Parametrised, System):
-    """A neural mass: declare states, parameters and inputs, and define `derivative`.
+    """A neural mass: declare states, parameters and inputs, and define `derivative`, or `update` for a map.
 
     `derivative(s, u, p)` is static and takes named tuples of tensors that broadcast; it returns the time
     derivatives per ms in the order of the states. It is pure, autonomous and elementwise over nodes: no
-    shapes, no `dt`, no noise, no branching on values (`torch.where` is fine).
+    shapes, no `dt`, no noise, no branching on values (`torch.where` is fine). A model that is a map, not an equation
+    for a derivative, defines `update(s, u, p, dt)` instead: the states after a step of `dt` ms, likewise pure and
+    elementwise. It is stepped by the method "map" alone, and has no `rhs`.
 
     The constructor takes `in_size` (number of nodes N), a value for any parameter (a number, `(N,)`, `(B, 1)` or
     `(B, N)`), `init_<state>` for a start (a value or a `torch.distributions` object) and `noise_<state>` or
@@ -46,6 +49,14 @@ class NeuralMass(Parametrised, System):
     @staticmethod
     def derivative(s: Any, u: Any, p: Any) -> tuple[Tensor, ...]:
         """Time derivatives of the states, per ms, in the order of their declarations."""
+        raise ValueError(
+            f"there are no time derivatives of {', '.join(s._fields)}: the model is a map, which defines `update`, or "
+            "defines no `derivative`."
+        )
+
+    @staticmethod
+    def update(s: Any, u: Any, p: Any, dt: float) -> tuple[Tensor, ...]:
+        """The states after a step of `dt` ms, of a model that is a map, in the order of their declarations."""
         raise NotImplementedError
 
     @staticmethod
@@ -57,6 +68,10 @@ class NeuralMass(Parametrised, System):
         cls.state_declarations = MappingProxyType(declared(cls, State))
         cls.input_declarations = MappingProxyType(declared(cls, Input))
         super().__init_subclass__()
+        if cls.update is not NeuralMass.update:
+            if cls.derivative is not NeuralMass.derivative:
+                raise TypeError(f"{cls.__name__} defines both derivative and update; a map has update alone.")
+            cls.methods = (MAP,)
         if "output" in vars(cls):
             cls.output_unit = vars(cls).get("output_unit")
         elif cls.output is NeuralMass.output:
@@ -175,6 +190,7 @@ class NeuralMass(Parametrised, System):
             p=self.values(),
             bounds=tuple(state.bounds for state in self.state_declarations.values()),
             drives=self._drives(),
+            update=self.update if MAP in self.methods else None,
         )
 
     def _drives(self) -> tuple[Drive, ...]:

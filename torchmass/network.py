@@ -75,7 +75,7 @@ class Network(System):
         nodes = node if isinstance(node, NeuralMass) else Groups(node)
         self.node, self.in_size, self.output_unit = nodes, nodes.in_size, nodes.output_unit
         conn, labels, values = taken_apart(conn, labels, values)
-        self.labels = _names(labels, nodes.in_size)
+        self.labels, self.methods = _names(labels, nodes.in_size), nodes.methods
         first = None if isinstance(nodes, Groups) else next(iter(nodes.states))  # of groups, the first of each
         self.coupled_var, self.target = coupled_var or first, target
         if isinstance(coupling, Mapping):

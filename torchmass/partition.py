@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from torchmass.integrators import MAP
 from torchmass.model import NeuralMass
 
 Part = tuple[NeuralMass, Any]  # a model and the indices of its nodes
@@ -73,6 +74,8 @@ def _check_models(models: Mapping[str, NeuralMass]) -> None:
     if len(set(kinds.values())) > 1:
         found = ", ".join(f"{name} is {dtype} on {device}" for name, (dtype, device) in kinds.items())
         raise ValueError(f"the groups must have one dtype and device: {found}; convert them with .to(...).")
+    if maps := [name for name, model in models.items() if MAP in model.methods]:
+        raise ValueError(f"{', '.join(maps)} steps by itself, as a map: it cannot be one of several groups of nodes.")
     names = Counter(f"{group}_{name}" for group, model in models.items() for name in (*model.states, *model.inputs))
     if twice := [name for name, count in names.items() if count > 1]:
         raise ValueError(f"two groups would both have {', '.join(twice)}: give one of them another name.")

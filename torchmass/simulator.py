@@ -12,7 +12,7 @@ from torchmass.accuracy import DtCheck, relative_difference
 from torchmass.history import apart, checked, remembered
 from torchmass.history import halved as halved_histories
 from torchmass.inputs import lay_out
-from torchmass.integrators import INTEGRATORS
+from torchmass.integrators import INTEGRATORS, MAP
 from torchmass.kernels import adaptive, compiled, eager, fused
 from torchmass.kernels.choice import choose
 from torchmass.kernels.explain import Explanation, explain
@@ -37,9 +37,10 @@ BACKENDS: Mapping[str, Callable[[Plan], Outcome]] = {
 class Simulator(nn.Module):
     """Runs a model or a network with a fixed step of `dt` ms.
 
-    `method` is one of `euler`, `heun`, `midpoint`, `rk4`, `exp_euler`, or an adaptive torchdiffeq solver such as
-    `dopri5` for models without noise, whose accuracy is `rtol` and `atol` and whose gradient is the continuous
-    adjoint with `adjoint=True`; then `dt` is only the grid on which inputs are held and rows recorded.
+    `method` is one of `euler`, `heun` (the default), `midpoint`, `rk4`, `exp_euler`, or an adaptive torchdiffeq solver
+    such as `dopri5` for models without noise, whose accuracy is `rtol` and `atol` and whose gradient is the continuous
+    adjoint with `adjoint=True`; then `dt` is only the grid on which inputs are held and rows recorded. Of a model that
+    is a map, with a step of its own, it is `map`.
     `history` is what coupled nodes sent before a run that does not say, `{"history_x": …}` as in its `x0`.
     `backend` is `auto` (`fused` wherever it applies, else `eager`; `explain` says which and why), `eager`, `compile`
     (each step through `torch.compile`) or `fused` (the whole loop in one generated kernel; on the CPU so far, with
@@ -51,7 +52,7 @@ class Simulator(nn.Module):
         self,
         model: System,
         dt: float,
-        method: str = "heun",
+        method: str | None = None,
         backend: str = "auto",
         *,
         adjoint: bool = False,
@@ -64,14 +65,13 @@ class Simulator(nn.Module):
             raise TypeError(f"Simulator needs a model or a Network, got {type(model).__name__}.")
         if not 0 < dt < float("inf"):
             raise ValueError(f"dt must be > 0 ms and finite, got {dt}.")
-        known = [*INTEGRATORS, *adaptive.METHODS]
-        if method not in known:
-            refuse("torchmass", "method", method, known)
+        solvers = () if MAP in model.methods else adaptive.METHODS
+        method = model.stepped_by(method, solvers)
         if backend != "auto":
             lookup("torchmass", "backend", backend, BACKENDS)
-        if method in INTEGRATORS and (adjoint or rtol or atol):
+        if method not in solvers and (adjoint or rtol or atol):
             raise ValueError(f"adjoint, rtol and atol are for adaptive methods such as 'dopri5', not {method!r}.")
-        if method in adaptive.METHODS and backend in ("compile", "fused"):
+        if method in solvers and backend in ("compile", "fused"):
             raise ValueError(f"backend={backend!r} is for fixed steps; {method!r} runs in torchdiffeq.")
         self.model, self.dt, self.method, self.backend = model, float(dt), method, backend
         self.adjoint, self.rtol, self.atol = adjoint, rtol, atol
@@ -155,7 +155,7 @@ class Simulator(nn.Module):
 
         Nothing is run or built. Raises `ValueError` for an adaptive method, which torchdiffeq runs.
         """
-        if self.method not in INTEGRATORS:
+        if self.method in adaptive.METHODS:
             raise ValueError(f"{self.method!r} runs in torchdiffeq, with steps of its own: there is nothing to choose.")
         for unseen in ("allow_nonfinite", "observe", "progress"):
             options.pop(unseen, None)
@@ -186,10 +186,12 @@ class Simulator(nn.Module):
 
         `tolerance` is the largest difference allowed, relative to the largest magnitude of each state. The inputs of
         both runs are held over the same steps. Without noise a node at rest stays there: check a fitted model again.
-        Raises `ValueError` for an adaptive method, which has no step to check.
+        Raises `ValueError` for an adaptive method and for a map, which have no step to check.
         """
         if self.method not in INTEGRATORS:
-            raise ValueError(f"{self.method!r} chooses its own steps; tighten rtol and atol instead.")
+            own = "is the model's own step, of which dt is a part"
+            why = own if self.method == MAP else "chooses its own steps; tighten rtol and atol instead"
+            raise ValueError(f"{self.method!r} {why}.")
         with torch.no_grad():
             seed = None if isinstance(x0, RunState) else 0
             plan = self._plan(self._steps("duration", duration), x0=x0, seed=seed, inputs=inputs)
@@ -246,7 +248,7 @@ class Simulator(nn.Module):
         )
 
     def _compute(self, plan: Plan, watches: Mapping[str, Watch], allow_nonfinite: bool, progress: bool) -> Result:
-        if self.method in INTEGRATORS:
+        if self.method not in adaptive.METHODS:
             backend = choose(plan, self.backend).backend
             run, length = BACKENDS[backend], length_of(plan, observed=bool(watches), bar=progress)
             label = self.model.label if progress else None

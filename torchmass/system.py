@@ -1,7 +1,7 @@
 """What a Simulator can run: declared states and inputs, a start, a vector field."""
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -12,7 +12,7 @@ from torchmass.columns import Columns
 from torchmass.declare import Input, State
 from torchmass.dynamics import Dynamics, batch_shape, step
 from torchmass.history import apart, checked, followed, remembered
-from torchmass.integrators import INTEGRATORS
+from torchmass.integrators import INTEGRATORS, MAP, SCHEMES
 from torchmass.kernels.draws import normals
 from torchmass.naming import lookup, refuse
 from torchmass.start import batch_axes, place
@@ -25,6 +25,7 @@ class System(nn.Module):
     in_size: int
     labels: tuple[str, ...] | None = None  # the names of the nodes
     output_unit: str | None = None  # of the output; None where it is not known
+    methods: tuple[str, ...] = tuple(INTEGRATORS)  # that step it; the first is the default
 
     @property
     @abstractmethod
@@ -115,19 +116,20 @@ class System(nn.Module):
         state: Mapping[str, Tensor],
         *,
         dt: float,
-        method: str = "heun",
+        method: str | None = None,
         seed: int | None = None,
         step_index: int = 0,
         **inputs: Any,
     ) -> dict[str, Tensor]:
         """One step of `dt` ms, as a pure function of the state, the inputs and the parameters.
 
+        `method` is by default the first of `methods`: `heun`, or `map` for a model that is one.
         A model with noise needs `seed` and `step_index`: its draws are a function of both. Raises `TypeError`
         for an unknown state or input and `ValueError` for an unknown method, wrong shapes or `dt ≤ 0`.
         """
         if not dt > 0:
             raise ValueError(f"dt must be > 0 ms, got {dt}.")
-        scheme = lookup("torchmass", "method", method, INTEGRATORS)
+        scheme = SCHEMES[self.stepped_by(method)]
         states, given = apart(state)
         x, u, dynamics = self._state(states), self.checked_inputs(inputs), self.dynamics()
         z = self._normals(dynamics, x, seed, step_index) if dynamics.drives else ()
@@ -135,6 +137,13 @@ class System(nn.Module):
         pasts = dynamics.remembered(dynamics.pasts(tuple(histories.values()), dt), x)
         later = step(dynamics, scheme, x, u, dt, z, pasts)
         return self.own(dict(zip(self.states, later, strict=True)) | followed(dynamics, histories, x))
+
+    def stepped_by(self, method: str | None, solvers: Sequence[str] = ()) -> str:
+        """The method asked for, by default the first of `methods`. Raises `ValueError` for one that does not fit."""
+        if method not in (None, *self.methods, *solvers):
+            label = f"{self.label}, which is a map," if MAP in self.methods else self.label
+            refuse(label, "method", method, (*self.methods, *solvers))
+        return method or self.methods[0]
 
     def _histories(self, dynamics: Dynamics, dt: float, given: Mapping[str, Any]) -> dict[str, Tensor]:
         for name in map(dynamics.source_name, dynamics.sources):

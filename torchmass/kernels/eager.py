@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from torchmass.dynamics import Pasts, step
-from torchmass.integrators import INTEGRATORS, Values
+from torchmass.integrators import SCHEMES, Values
 from torchmass.kernels.finite import watch_states, watched
 from torchmass.kernels.plan import Outcome, Plan
 
@@ -54,7 +54,7 @@ def _stretch(
     plan: Plan, advance: Step, begin: int, end: int, carried: Carried
 ) -> tuple[Carried, dict[str, list[Tensor]]]:
     """The steps from `begin` to `end`: where they lead, and what the monitors see on the way."""
-    scheme, rows, horizon, dynamics = INTEGRATORS[plan.method], plan.rows, plan.grad_horizon, plan.dynamics
+    scheme, rows, horizon, dynamics = SCHEMES[plan.method], plan.rows, plan.grad_horizon, plan.dynamics
     x, pasts, signals = carried.x, carried.pasts, tuple(deque(kept, kept.maxlen) for kept in carried.signals)
     recorded: dict[str, list[Tensor]] = {name: [] for name in plan.monitors}
     for i, u, z in zip(range(begin, end), plan.input_rows(begin, end), plan.noise_rows(begin, end), strict=True):

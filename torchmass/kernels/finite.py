@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from torchmass.dynamics import step
-from torchmass.integrators import INTEGRATORS, Values
+from torchmass.integrators import SCHEMES, Values
 from torchmass.kernels.plan import Plan
 from torchmass.values import is_nonfinite
 
@@ -38,7 +38,7 @@ def _after(end: int, dt: float) -> str:
 
 
 def _where(plan: Plan) -> str:
-    found = _first_nonfinite(plan) if plan.method in INTEGRATORS else None
+    found = _first_nonfinite(plan) if plan.method in SCHEMES else None
     if found is None:
         return "at the end of the run"
     at, name, index = found
@@ -50,7 +50,7 @@ def _where(plan: Plan) -> str:
 
 def _first_nonfinite(plan: Plan) -> tuple[int, str, tuple[int, ...]] | None:
     """The first step that ends in a state that is not finite, that state's name and the index in it."""
-    x, scheme, pasts = plan.x0, INTEGRATORS[plan.method], plan.pasts()
+    x, scheme, pasts = plan.x0, SCHEMES[plan.method], plan.pasts()
     with torch.no_grad():
         for i, (u, z) in enumerate(zip(plan.input_rows(), plan.noise_rows(), strict=True)):
             pasts = plan.dynamics.remembered(pasts, x)

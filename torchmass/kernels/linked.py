@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from torchmass.dynamics import Dynamics
-from torchmass.integrators import INTEGRATORS, Tableau, Values
+from torchmass.integrators import SCHEMES, Tableau, Values
 from torchmass.kernels.exchange import DENSE, LATE, MIXED, SPARSE, TOTAL
 from torchmass.kernels.plan import Plan
 from torchmass.kernels.step_graph import StepGraph
@@ -47,7 +47,7 @@ def _is_sparse(link: Link) -> bool:
 
 def least_lag(method: str, hold: bool) -> float:
     """The steps that a delay must have for what it delivers to be known before a step: to every stage."""
-    scheme = INTEGRATORS[method]
+    scheme = SCHEMES[method]
     halfway = isinstance(scheme, Tableau) and any(sum(row) == 0.5 for row in scheme.a)
     return 1.5 if halfway and not hold else 1.0
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Self
 from torchmass.bounds import Bounds
 from torchmass.drives import Drive
 from torchmass.dynamics import Dynamics, step
-from torchmass.integrators import INTEGRATORS
+from torchmass.integrators import SCHEMES
 from torchmass.kernels.exchange import TOTAL, Arrival, Exchange, LinkKind, TracedLink
 from torchmass.kernels.graph import Graph, Node
 from torchmass.kernels.trace import Scalar, TraceError, backward, read
@@ -84,6 +84,7 @@ class StepKind(NamedTuple):
     method: str
     driven: tuple[str, ...]  # how each input is driven: ABSENT, HELD or TIMED
     links: tuple[tuple[Any, ...], ...] = ()  # the kind of each
+    update: Any = None
 
     @classmethod
     def of(
@@ -103,6 +104,7 @@ class StepKind(NamedTuple):
             method,
             driven or (TIMED,) * len(dynamics.Inputs._fields),
             tuple(tuple(LinkKind.of(link, form)) for link, form in zip(dynamics.links, forms, strict=True)),
+            dynamics.update,
         )
 
 
@@ -120,7 +122,7 @@ def trace_step(kind: StepKind) -> StepGraph:
     u: list[Any] = [zero if how == ABSENT else scalar(name) for name, how in ports.items()]
     z = [scalar(f"z_{drive.draws}") for drive in dynamics.drives]
     try:
-        after: Any = step(dynamics, INTEGRATORS[kind.method], x, u, scalar("dt"), z)
+        after: Any = step(dynamics, SCHEMES[kind.method], x, u, scalar("dt"), z)
         output: Any = dynamics.output(dynamics.S(*x), dynamics.p)
     except TraceError as error:
         raise error.located() from error
@@ -158,6 +160,7 @@ def _dynamics_on(graph: Graph, kind: StepKind, links: Sequence[Any]) -> Dynamics
         bounds=tuple(Bounds(*limits) for limits in kind.bounds),
         links=tuple(links),
         drives=tuple(drive.holding(*map(scalar, drive.labels)) for drive in drives),
+        update=kind.update,
     )
 
 

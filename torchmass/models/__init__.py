@@ -16,6 +16,7 @@ from torchmass.models.montbrio_pazo_roxin import MontbrioPazoRoxinStep as Montbr
 from torchmass.models.coombes_byrne import CoombesByrneStep as CoombesByrneStep
 from torchmass.models.larter_breakspear import LarterBreakspearStep as LarterBreakspearStep
 from torchmass.models.epileptor import EpileptorStep as EpileptorStep
+from torchmass.models.horn import HORNStep as HORNStep
 from torchmass.models.wilson_cowan import (
     WilsonCowanNoSaturationStep as WilsonCowanNoSaturationStep,
     WilsonCowanSymmetricStep as WilsonCowanSymmetricStep,
