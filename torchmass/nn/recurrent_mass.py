@@ -44,7 +44,7 @@ class RecurrentMass(Recurrent):
         target: str | None = None,
         dt: float | None = None,
         steps_per_sample: int = 1,
-        method: str = "heun",
+        method: str | None = None,
         backend: str = "auto",
         batch_first: bool = False,
         return_state: bool = True,
