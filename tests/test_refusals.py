@@ -29,6 +29,7 @@ REFUSED = {
     "uses .item of a tensor": lambda x, u, a: x.item() * a + u,
     "uses .dtype of a tensor": lambda x, u, a: torch.ones((), dtype=x.dtype) * a + u,
     "uses div with arguments": lambda x, u, a: torch.div(x, a, rounding_mode="floor") + u,
+    "indexes a value, which in a kernel is that of one node": lambda x, u, a: x[..., None].sum(-1) * a + u,
     "uses stack, which": lambda x, u, a: torch.stack([x, u]).sum(0) * a,
 }
 
@@ -51,3 +52,45 @@ def test_methods_of_tensors_are_functions_of_torch():
     found = tm.Simulator(methods, 0.1, backend="fused").run(5.0)["x"]
     expected = tm.Simulator(functions, 0.1, backend="eager").run(5.0)["x"]
     torch.testing.assert_close(found, expected, rtol=1e-12, atol=0)
+
+
+class Learned(tm.NeuralMass):
+    """A model with a term that is a network."""
+
+    x = tm.State(0.1, "", "Activity.")
+    a = tm.Param(1.0, "", "Rate.")
+    x_inp = tm.Input("", "Input.", port=True)
+
+    def __init__(self, in_size, **values):
+        super().__init__(in_size, **values)
+        self.term = torch.nn.Sequential(torch.nn.Linear(1, 4), torch.nn.Tanh(), torch.nn.Linear(4, 1))
+        self.register_buffer("gain", torch.tensor(1.0))
+
+    def derivative(self, s, u, p):
+        return (self.gain * self.term(s.x[..., None])[..., 0] - p.a * s.x + u.x_inp,)
+
+
+def test_a_derivative_that_is_a_method_sees_its_module_as_it_is_now():
+    sim = tm.Simulator(Learned(2), 0.1)
+    before = sim.run(1.0)
+    sim.model.gain.fill_(2.0)
+    after = sim.run(1.0)
+    assert (before.backend, after.backend) == ("eager", "eager")
+    assert "derivative is a method" in sim.explain(100.0).why
+    assert not torch.equal(before["x"], after["x"])
+
+
+def test_a_network_inside_a_derivative_trains_with_the_model():
+    sim = tm.Simulator(Learned(2).free("a"), 0.1)
+    sim.run(1.0)["x"].sum().backward()
+    assert all(bool((p.grad != 0).any()) for p in sim.parameters())
+    assert {name.split(".")[1] for name, _ in sim.named_parameters()} == {"raw", "term"}
+
+
+@pytest.mark.slow
+def test_compile_runs_a_network_inside_a_derivative_as_eager_does():
+    node, found = Learned(2), []
+    for backend in ("eager", "compile"):
+        r = tm.Simulator(node, 0.1, "euler", backend).run(1.0)
+        found += [(r["x"], *torch.autograd.grad(r["x"].sum(), node.term.parameters()))]
+    torch.testing.assert_close(*found, rtol=1e-10, atol=1e-12)

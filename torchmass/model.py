@@ -25,7 +25,9 @@ class NeuralMass(Parametrised, System):
 
     `derivative(s, u, p)` is static and takes named tuples of tensors that broadcast; it returns the time
     derivatives per ms in the order of the states. It is pure, autonomous and elementwise over nodes: no
-    shapes, no `dt`, no noise, no branching on values (`torch.where` is fine). A model that is a map, not an equation
+    shapes, no `dt`, no noise, no branching on values (`torch.where` is fine). Where a term of it is a network to be
+    learned, it may be a method, `derivative(self, s, u, p)`, and call modules that are attributes; then no kernel is
+    generated, and runs are those of `backend="eager"` or `"compile"`. A model that is a map, not an equation
     for a derivative, defines `update(s, u, p, dt)` instead: the states after a step of `dt` ms, likewise pure and
     elementwise. It is stepped by the method "map" alone, and has no `rhs`.
 

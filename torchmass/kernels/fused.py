@@ -1,9 +1,10 @@
 """A run in one call of a generated kernel, with the exact discrete adjoint as its gradient."""
 
 from collections.abc import Sequence
+from inspect import ismethod
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from torchmass.integrators import Values
 from torchmass.kernels import call as native
@@ -57,6 +58,8 @@ def kernel_of(plan: Plan) -> str:
     like = plan.x0[0]
     if like.device.type != "cpu" or like.dtype not in DTYPES:
         raise TraceError(f"it is {like.dtype} on {like.device}; kernels are for float32 and float64 on the CPU so far.")
+    if ismethod(derivative := plan.dynamics.derivative) and isinstance(derivative.__self__, nn.Module):
+        raise TraceError("its derivative is a method, and what it reads of its module is not in the kernel.")
     driven = tuple(ABSENT if u is None else HELD if u.shape[0] == 1 else TIMED for u in plan.inputs)
     if plan.dynamics.links:
         refuse_network(plan)

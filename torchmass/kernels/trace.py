@@ -59,6 +59,9 @@ class Scalar:
     def __float__(self) -> float:
         raise TraceError("it takes a value out of the graph: use torch functions instead of math or float().")
 
+    def __getitem__(self, index: Any) -> Any:
+        raise TraceError("it indexes a value, which in a kernel is that of one node.")
+
     @classmethod
     def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         rule, name = RULES.get(func), getattr(func, "__name__", func)
