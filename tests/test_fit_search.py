@@ -1,5 +1,6 @@
 """Searches without gradients evaluate whole populations in one run; scipy takes the gradients of the run."""
 
+import re
 import sys
 
 import numpy as np
@@ -152,6 +153,26 @@ def test_candidates_that_are_not_finite_raise_or_pay_a_penalty():
     assert bool((fit.best_params["w"] <= 0.6).all())
     with pytest.raises(tm.NonFiniteError, match="no candidate had a finite loss"):
         square_fitter(CMA(8, penalty=10.0), lambda sim: sim.model.w * torch.nan).fit(3)
+
+
+@pytest.mark.parametrize(
+    ("objective", "free", "error"),
+    [
+        (tm.objectives.TimeSeries(), {"a": (-40.0, 1.0)}, (tm.NonFiniteError, "is not finite")),
+        (tm.objectives.PeakFrequency(dt=0.5, low=30.0, high=90.0), {"w": (0.0, 1.0)}, (ValueError, "no peak in")),
+    ],
+    ids=["diverges", "has no peak"],
+)
+def test_candidates_that_fail_pay_the_penalty_and_the_log_counts_them(objective, free, error, caplog):
+    sim = tm.Simulator(tm.HopfStep(1, a=0.1, w=0.3).free(**free), dt=0.5)
+    run = lambda sim: sim.run(300.0, monitors=["x"])["x"]
+    fitter = lambda penalty: tm.Fitter(sim, objective, target, predict=run, backend=CMA(12, sigma=2.0, penalty=penalty))
+    target = run(sim).detach()
+    with pytest.raises(error[0], match=error[1]):
+        fitter(None).fit(2)
+    with caplog.at_level("INFO", logger="torchmass"):
+        assert fitter(1e3).fit(2).best_loss < 1e3
+    assert re.fullmatch(r"step 0 of the fit: \d+ of 12 candidates pay the penalty.", caplog.messages[0])
 
 
 def test_a_search_that_has_converged_ends():

@@ -112,13 +112,27 @@ def test_the_simulator_keeps_its_parameters_and_the_caller_the_random_state():
     tm.simulator_for_sbi(sim, ["m"], last)(torch.zeros(2, 1), seed=0)
     assert torch.equal(torch.get_rng_state(), state)
     torch.testing.assert_close(sim.model.m.detach(), torch.tensor(0.7))
-    assert (sim.first_simulation, sim.allow_nonfinite) == (0, False)
+    assert sim.first_simulation == 0
 
 
 def test_a_simulation_that_diverges_is_a_row_of_nan_and_the_only_one():
     sim = tm.Simulator(tm.MontbrioPazoRoxinStep(1).free("eta"), dt=0.1)
     simulate = tm.simulator_for_sbi(sim, ["eta"], lambda sim: sim.run(2.0, monitors=["v"])["v"][-1])
     found = simulate(torch.tensor([[-5.0], [1e30], [0.0]]))
+    assert found.isnan().all(1).tolist() == [False, True, False]
+
+
+@pytest.mark.parametrize(
+    "summary",
+    [
+        lambda sim: sim.run(400.0, observe=tm.BOLDSignal(tr=100.0))["bold"][-1],
+        lambda sim: tm.objectives.peak_frequency(sim.run(400.0, monitors=["x"])["x"], 1.0, 20.0, 90.0),
+    ],
+    ids=["diverges in an observer", "has no peak"],
+)
+def test_a_summary_that_is_not_defined_is_a_row_of_nan_and_the_only_one(summary):
+    sim = tm.Simulator(tm.HopfStep(1, a=0.1, w=0.3).free(a=(-50.0, 1.0)), dt=1.0)
+    found = tm.simulator_for_sbi(sim, ["a"], summary)(torch.tensor([[0.1], [-30.0], [0.2]]))
     assert found.isnan().all(1).tolist() == [False, True, False]
 
 
@@ -223,6 +237,15 @@ def test_where_a_run_diverges_the_potential_is_infinite_and_flat():
     potential = posterior.potential({"raw": raw})
     assert potential.item() == torch.inf
     assert torch.autograd.grad(potential, raw)[0].item() == 0
+
+
+def test_where_the_objective_is_not_defined_the_potential_is_infinite():
+    sim = tm.Simulator(tm.HopfStep(1, a=0.1, w=0.3).free("w"), dt=1.0)
+    objective = tm.objectives.PeakFrequency(dt=1.0, low=40.0, high=60.0)
+    target = sim.run(400.0, monitors=["x"])["x"].detach()
+    potential = tm.Posterior(tm.Fitter(sim, objective, target)).potential
+    assert potential({"raw": torch.tensor([0.31])}).isfinite()
+    assert potential({"raw": torch.tensor([0.1])}).item() == torch.inf
 
 
 def test_a_windowed_fit_has_no_posterior():

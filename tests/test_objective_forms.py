@@ -11,6 +11,7 @@ from torch.func import grad, vmap
 
 import torchmass as tm
 from torchmass import objectives as o
+from torchmass.undefined import tolerant
 
 ORACLE = np.load(Path(__file__).parent / "reference" / "objectives.npz")
 P, Q = (torch.tensor(ORACLE[name]) for name in ("prediction", "target"))
@@ -122,6 +123,18 @@ def test_under_vmap_only_the_member_that_stands_still_is_nan(form):
     p, q = rhythms(40, 3, 5), rhythms(40, 5)
     p[:, 1, 2] = 0.3
     losses = vmap(form, in_dims=(1, None))(p, q)
+    assert losses.isnan().tolist() == [False, True, False]
+    torch.testing.assert_close(losses[[0, 2]], form(p[:, [0, 2]], q))
+
+
+@pytest.mark.parametrize("form", [form for form in FORMS if form not in OF_CONSTANTS], ids=repr)
+def test_where_failures_are_tolerated_only_the_member_that_stands_still_is_nan(form):
+    p, q = rhythms(40, 3, 5), rhythms(40, 5)
+    p[:, 1, 2] = 0.3
+    with tolerant():
+        losses = form(p, q)
+        with pytest.raises(ValueError, match="not finite"):
+            form(p, q * torch.nan)
     assert losses.isnan().tolist() == [False, True, False]
     torch.testing.assert_close(losses[[0, 2]], form(p[:, [0, 2]], q))
 

@@ -125,6 +125,16 @@ def test_observers_see_outputs_and_functions_of_the_states():
     torch.testing.assert_close(r["radius"], (s["x"] ** 2 + s["y"] ** 2)[2::3], rtol=0, atol=0)
 
 
+def test_where_divergence_is_allowed_what_is_observed_of_one_simulation_is_nan_and_of_no_other():
+    start = torch.tensor([[0.5], [1e200], [0.4]])
+    sim = simulator(tm.HopfStep(1, a=0.1, w=0.3, init_x=start))
+    run = lambda **options: sim.run(600.0, observe={"bold": tm.BOLDSignal(tr=100.0)}, **options)["bold"]
+    with pytest.raises(tm.NonFiniteError):
+        run()
+    bold = run(allow_nonfinite=True)
+    assert bold.isnan().all(0)[:, 0].tolist() == [False, True, False]
+
+
 def test_monitors_are_kept_beside_observers_where_asked_for():
     r = simulator().run(600.0, observe=observers(), monitors=["S"], seed=0)
     assert r["S"].shape == (600, 3)

@@ -17,6 +17,7 @@ LAYERS = [  # each may import only from layers above it
         "naming",
         "exprel",
         "sparse",
+        "undefined",
         "progress",
         "kernels.philox",
         "kernels.native",

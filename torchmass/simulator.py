@@ -25,6 +25,7 @@ from torchmass.result import Result, RunState
 from torchmass.start import batch_axes, origin, place
 from torchmass.stretches import in_stretches, length_of
 from torchmass.system import System
+from torchmass.undefined import tolerant, tolerated
 from torchmass.values import as_value, check_value, whole, whole_steps
 
 BACKENDS: Mapping[str, Callable[[Plan], Outcome]] = {
@@ -77,7 +78,7 @@ class Simulator(nn.Module):
         self.adjoint, self.rtol, self.atol = adjoint, rtol, atol
         self.candidates = 1  # along the first batch axis, as a fit sets it: they draw the same random numbers
         # of runs that do not say, as inference sets them; without `seeds` they take theirs from torch's generator
-        self.first_simulation, self.allow_nonfinite = 0, False
+        self.first_simulation = 0
         self.seeds: torch.Generator | None = None
         starts, pasts = apart(history or {})
         if starts:
@@ -148,7 +149,8 @@ class Simulator(nn.Module):
         )
         before = x0.observed if isinstance(x0, RunState) else {}
         plan, watches = (plan, {}) if observe is None else watching(plan, observe, before)
-        return self._compute(plan, watches, allow_nonfinite or self.allow_nonfinite, progress)
+        with tolerant(allow_nonfinite or tolerated()):
+            return self._compute(plan, watches, progress)
 
     def explain(self, duration: float, **options: Any) -> Explanation:
         """What `run(duration, **options)` would be computed with and why, and the memory it would take; prints itself.
@@ -247,13 +249,13 @@ class Simulator(nn.Module):
             **recorded,
         )
 
-    def _compute(self, plan: Plan, watches: Mapping[str, Watch], allow_nonfinite: bool, progress: bool) -> Result:
+    def _compute(self, plan: Plan, watches: Mapping[str, Watch], progress: bool) -> Result:
         if self.method not in adaptive.METHODS:
             backend = choose(plan, self.backend).backend
             run, length = BACKENDS[backend], length_of(plan, observed=bool(watches), bar=progress)
             label = self.model.label if progress else None
             if watches or length < plan.steps:
-                found, watches = in_stretches(plan, run, length, watches, finite=not allow_nonfinite, label=label)
+                found, watches = in_stretches(plan, run, length, watches, label=label)
             else:
                 found = run(plan)
         else:
@@ -261,7 +263,7 @@ class Simulator(nn.Module):
                 raise ValueError(f"observe= is for fixed steps; {self.method!r} has none: give observers the series.")
             backend = "torchdiffeq"
             found = adaptive.run(plan, self.adjoint, self.rtol, self.atol)
-        if not found.finite and not allow_nonfinite:
+        if not found.finite and not tolerated():
             refuse_nonfinite(plan, found.series, found.ends)
         series = found.series | {name: watch.found() for name, watch in watches.items()}
         return Result(

@@ -20,6 +20,7 @@ from torchmass.kernels.plan import Outcome, Plan
 from torchmass.observe.observer import Carry
 from torchmass.observed import Watch
 from torchmass.progress import drawn
+from torchmass.undefined import tolerant, tolerated
 
 BAR = 100  # stretches of a run with a bar
 ROOM, LEAST = 2**20, 512  # numbers of a series that are there at once, and steps of a stretch at the least
@@ -51,16 +52,17 @@ def _kept_at_once(plan: Plan) -> bool:
 
 
 def in_stretches(
-    plan: Plan, run: Runs, length: int, watches: Mapping[str, Watch], *, finite: bool, label: str | None = None
+    plan: Plan, run: Runs, length: int, watches: Mapping[str, Watch], *, label: str | None = None
 ) -> tuple[Outcome, dict[str, Watch]]:
     """What `run(plan)` computes, to the bit, less what only the watches see; and the watches, which have seen it.
 
-    With `finite`, a run that leaves the finite numbers raises. `label` is that of a bar, if there is to be one.
+    A run that leaves the finite numbers raises, unless that is tolerated. `label` is that of a bar, if there is to be
+    one.
     """
     walk = Walk(plan, watches, again=length < plan.steps and torch.is_grad_enabled())
     with nullcontext() if label is None else drawn(plan.steps, label, unit="step", unit_scale=True) as bar:
         for begin, end in _bounds(plan.steps, length):
-            walk.go(begin, end, run, finite)
+            walk.go(begin, end, run)
             if bar is not None:
                 bar.update(end - begin)
     return walk.outcome(), walk.watches
@@ -76,12 +78,12 @@ class Walk:
         seen = {watch.series for watch in watches.values()}
         self.series: dict[str, list[Tensor]] = {name: [] for name in plan.monitors if name not in seen}
 
-    def go(self, begin: int, end: int, run: Runs, finite: bool) -> None:
+    def go(self, begin: int, end: int, run: Runs) -> None:
         """From step `begin` to step `end`."""
         if begin and self.plan.grad_horizon:
             self.x, self.histories = (tuple(v.detach() for v in values) for values in (self.x, self.histories))
         carries = {name: watch.carry for name, watch in self.watches.items()}
-        work = partial(_stretch, _part(self.plan, begin, end), run, tuple(self.series), self.watches, finite)
+        work = partial(_stretch, _part(self.plan, begin, end), run, tuple(self.series), self.watches, tolerated())
         if self.again:
             work = partial(checkpoint, work, use_reentrant=False, preserve_rng_state=False)
         self.x, self.histories, is_finite, series, seen = work(self.x, self.histories, carries)
@@ -103,7 +105,7 @@ def _stretch(
     run: Runs,
     kept: tuple[str, ...],
     watches: Mapping[str, Watch],
-    finite: bool,
+    allowed: bool,
     x: Values,
     histories: Values,
     carries: Mapping[str, Carry | None],
@@ -111,12 +113,11 @@ def _stretch(
     """One stretch from where the last one ended: where it ends, what is kept of it, and what observers make of it."""
     plan = replace(plan, x0=x, histories=histories)
     found = run(plan)
-    if finite and not found.finite:
+    if not found.finite and not allowed:
         refuse_nonfinite(plan, found.series, found.ends)
     rows = found.series
-    seen = {
-        name: watch.fed(carries[name], rows[watch.series]) for name, watch in watches.items() if watch.series in rows
-    }
+    with tolerant(allowed):  # on the way back too, where the caller's context is left
+        seen = {n: watch.fed(carries[n], rows[watch.series]) for n, watch in watches.items() if watch.series in rows}
     return found.ends, found.histories, found.finite, {name: rows[name] for name in kept if name in rows}, seen
 
 

@@ -53,7 +53,8 @@ class Fitter:
 
     Candidates that run together, `restarts` or a population, are the first batch axis of the prediction, (T, C, 1, N),
     or (T, C, B, N) where `predict` gives a `batch_size`; the objective must keep the first axis and return (C, …). All
-    of them have the same noise, as each would alone.
+    of them have the same noise, as each would alone. One that fails ends the fit, but that of a population may pay for
+    it, as in `fit.CMA(penalty=10.0)`.
 
     `priors` are distributions by parameter, in natural units; −log p is added to the loss. Where that is a negative
     log-likelihood, the fit finds the maximum a posteriori: of the density over natural units, without the Jacobian of

@@ -1,5 +1,6 @@
 """Populations: searches without gradients that ask for candidates and are told their losses, a generation a run."""
 
+import logging
 from abc import abstractmethod
 from typing import Protocol
 
@@ -10,7 +11,10 @@ from torchmass.fit.checkpoint import digest
 from torchmass.fit.journal import Journal
 from torchmass.fit.problem import Problem
 from torchmass.fit.space import Space
+from torchmass.undefined import tolerant
 from torchmass.values import whole
+
+log = logging.getLogger("torchmass")
 
 
 class Strategy(Protocol):
@@ -33,9 +37,12 @@ class Strategy(Protocol):
 class Population:
     """A backend that runs the `population` of candidates of each step as one batch.
 
-    `penalty` is the loss of candidates whose own is not finite, where `predict` lets these pass (`allow_nonfinite` of
-    `sim.run`); without it they raise. A checkpoint holds the losses told; a fit that goes on tells them once more, and
-    raises `ValueError` if the search then asks for other candidates.
+    `penalty` is the loss that a candidate is told to have whose run diverges, or for which an objective of torchmass is
+    not defined, as where its signal stands still; the log (`logging.getLogger("torchmass")`) says how many had it.
+    Without it these raise and end the fit, as does what `predict` or an objective of one's own raises.
+
+    A checkpoint holds the losses told; a fit that goes on tells them once more, and raises `ValueError` if the search
+    then asks for other candidates.
     """
 
     def __init__(self, population: int, penalty: float | None) -> None:
@@ -58,6 +65,8 @@ class Population:
                 told.append(self._losses(problem, flat, journal.seed))
             journal.checkpoint.same(asked[step], digest(flat))
             finite = told[step].isfinite()
+            if failed := int((~finite).sum()):
+                log.info(f"step {step} of the fit: {failed} of {len(finite)} candidates pay the penalty.")
             strategy.tell(torch.where(finite, told[step], self.penalty or 0.0))
             journal.stopped |= strategy.done
             losses = torch.where(finite, told[step], torch.inf)
@@ -66,7 +75,8 @@ class Population:
 
     @torch.no_grad()
     def _losses(self, problem: Problem, flat: Tensor, seed: int) -> Tensor:
-        losses = problem.losses(flat, seed)
+        with tolerant(self.penalty is not None):
+            losses = problem.losses(flat, seed)
         if self.penalty is None:
             problem.refuse_nonfinite(losses, problem.space.split(flat))
         return losses

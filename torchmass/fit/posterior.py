@@ -8,6 +8,7 @@ from torch import Tensor
 from torchmass.fit.fitter import Fitter
 from torchmass.fit.space import Space
 from torchmass.kernels.finite import NonFiniteError
+from torchmass.undefined import tolerant
 
 
 class Posterior:
@@ -68,7 +69,7 @@ class Posterior:
         return self._jacobian(raw) - self.problem.losses(raw, self.seed)
 
     def potential(self, params: Mapping[str, Tensor]) -> Tensor:
-        """−log p of `params["raw"]`, (n,), with its gradient; infinite, with none, where a run or a gradient diverges.
+        """−log p of `params["raw"]`, (n,), with its gradient; infinite, with none, where it is not defined or diverges.
 
         That is how samplers want it: a step that ends there is refused.
         """
@@ -76,7 +77,8 @@ class Posterior:
         with torch.enable_grad():
             here = raw.detach().requires_grad_()
             try:
-                losses, gradient = self.problem.gradient(here, self.seed)
+                with tolerant():
+                    losses, gradient = self.problem.gradient(here, self.seed)
             except NonFiniteError:
                 return raw.sum() * 0 + torch.inf
             jacobian = self._jacobian(here)

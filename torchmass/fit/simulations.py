@@ -14,6 +14,7 @@ from torchmass.fit.problem import seeded
 from torchmass.fit.space import Space
 from torchmass.progress import drawn
 from torchmass.simulator import Simulator
+from torchmass.undefined import tolerant
 from torchmass.values import checked_seed, report, whole
 
 Summary = Callable[[Simulator], Tensor]
@@ -116,7 +117,7 @@ def simulator_for_sbi(
     `summary(sim)` runs the simulator it is given, whose series are (T, B, N), and returns (B, …), flattened to (B, F):
     `lambda sim: sim.run(2000.0, observe=[tm.Covariance()])["covariance"]`. What observers see is never stored, so that
     10,000 long simulations fit into memory; `chunk` simulations run at once. A simulation whose summary is not finite,
-    as it has diverged, gives a row of NaN, which sbi leaves out.
+    as it has diverged, or not defined, as where an objective finds no peak, gives a row of NaN, which sbi leaves out.
 
         simulate = tm.simulator_for_sbi(sim, ["k"], summary)
         theta = simulate.prior.sample((10_000,))
@@ -137,8 +138,9 @@ class _Summarised(nn.Module):
 
     def forward(self, seed: int, first: int, count: int) -> Tensor:
         sim = copy.copy(self.sim)
-        sim.first_simulation, sim.allow_nonfinite, sim.seeds = first, True, torch.Generator().manual_seed(seed)
-        with seeded(hash((seed, first)) % 2**63):  # what the summary draws itself is not the same in every chunk
+        sim.first_simulation, sim.seeds = first, torch.Generator().manual_seed(seed)
+        # what the summary draws itself is not the same in every chunk
+        with seeded(hash((seed, first)) % 2**63), tolerant():
             x = self.summary(sim)
         if not isinstance(x, Tensor):
             raise TypeError(f"the summary must return a tensor, got {type(x).__name__}.")

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from torch import Tensor
 
 from torchmass.objectives.norms import rms
-from torchmass.objectives.signals import defined, matched
+from torchmass.objectives.signals import matched
+from torchmass.undefined import defined
 
 Distance = Callable[[Tensor, Tensor], Tensor]
 

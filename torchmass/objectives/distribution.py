@@ -3,7 +3,8 @@ r"""Distributions of a quantity, as samples (*b, n) or as densities (*b, G) on a
 import torch
 from torch import Tensor
 
-from torchmass.objectives.signals import changing, defined
+from torchmass.objectives.signals import changing
+from torchmass.undefined import defined
 
 
 def density(samples: Tensor, x: Tensor, bandwidth: float | None = None) -> Tensor:
@@ -47,7 +48,8 @@ def sample_ks(p: Tensor, q: Tensor) -> Tensor:
     """
     values, difference = _cdf_difference(p.detach(), q.detach())
     last_of_equals = values.diff(dim=-1) > 0
-    return torch.where(last_of_equals, difference[..., :-1].abs(), 0.0).amax(-1)
+    largest = torch.where(last_of_equals, difference[..., :-1].abs(), 0.0).amax(-1)
+    return torch.where(values[..., -1].isnan(), torch.nan, largest)  # in order, NaN is last
 
 
 def sample_wasserstein(p: Tensor, q: Tensor) -> Tensor:

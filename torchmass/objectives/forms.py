@@ -18,8 +18,8 @@ from torchmass.objectives.distance import complement, relative_of, rmse_of
 from torchmass.objectives.distribution import sample_ks, sample_wasserstein
 from torchmass.objectives.dynamics import fcd, fcd_ks, fcd_wasserstein
 from torchmass.objectives.evoked import evoked_response
-from torchmass.objectives.signals import truth
 from torchmass.objectives.timeseries import cosine_similarity, timeseries_correlation, timeseries_rmse
+from torchmass.undefined import truth
 
 
 @dataclass(frozen=True, repr=False, kw_only=True)

@@ -1,7 +1,8 @@
 """What can be compared: signals (T, *b, N) that are long enough, that change, that lack no value, and that match."""
 
-import torch
 from torch import Tensor
+
+from torchmass.undefined import defined, truth
 
 
 def signals(name: str, x: Tensor, least: int = 2) -> Tensor:
@@ -43,29 +44,7 @@ def refuse_missing(name: str, x: Tensor) -> None:
         )
 
 
-def defined(x: Tensor, undefined: Tensor, complaint: str, reason: str) -> Tensor:
-    """x itself. Raises a `ValueError` with the first index at which `undefined`, which broadcasts with x, is true.
-
-    Where values cannot be seen, x is NaN there instead: no loss is a number that means nothing.
-    """
-    seen = truth(undefined.any())
-    if seen:
-        where = f" at index {undefined.nonzero()[0].tolist()}" if undefined.ndim else ""
-        raise ValueError(f"{complaint}{where}: {reason}.")
-    return torch.where(undefined, torch.nan, x) if seen is None else x
-
-
 def changing(name: str, x: Tensor, dim: int, what: str) -> Tensor:
     """x, where it changes along `dim`; `what` of a constant is not defined, which raises or gives NaN as above."""
     constant = (x.detach() == x.detach().narrow(dim, 0, 1)).all(dim)
     return defined(x.movedim(dim, 0), constant, f"{name} is constant", f"its {what} is not defined").movedim(0, dim)
-
-
-def truth(condition: Tensor) -> bool | None:
-    """Whether a boolean scalar is true; None where its value cannot be seen (vmap, compile)."""
-    if torch.compiler.is_compiling():
-        return None
-    try:
-        return bool(condition)
-    except RuntimeError:  # inside vmap a value belongs to many members and has no truth of its own
-        return None

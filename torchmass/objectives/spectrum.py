@@ -5,8 +5,9 @@ from torch import Tensor
 
 from torchmass.objectives.distance import relative_of
 from torchmass.objectives.norms import rms
-from torchmass.objectives.signals import aligned, changing, defined, signals
+from torchmass.objectives.signals import aligned, changing, signals
 from torchmass.spectra import band, power_spectral_density, segment_length
+from torchmass.undefined import defined
 
 
 def band_spectrum(

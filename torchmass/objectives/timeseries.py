@@ -3,7 +3,8 @@
 from torch import Tensor
 
 from torchmass.objectives.norms import pearson, rms
-from torchmass.objectives.signals import aligned, defined
+from torchmass.objectives.signals import aligned
+from torchmass.undefined import defined
 
 
 def timeseries_rmse(p: Tensor, q: Tensor) -> Tensor:

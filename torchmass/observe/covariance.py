@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from torchmass.observe.observer import Carry, Observer, counted, taken
-from torchmass.values import known_false
+from torchmass.undefined import defined
 
 
 class Covariance(Observer):
@@ -57,10 +57,7 @@ class Correlation(Observer):
         variance = covariance.diagonal(dim1=-2, dim2=-1)
         # the mean of equal numbers may be off by a rounding
         constant = variance <= (8 * torch.finfo(variance.dtype).eps * carry[0]) ** 2
-        if known_false((~constant).all()):
-            where = constant.nonzero()[0].tolist()
-            raise ValueError(f"the signal is constant at index {where}: its correlation is not defined.")
-        scale = variance.sqrt()
+        scale = defined(variance.sqrt(), constant, "the signal is constant", "its correlation is not defined")
         return covariance / (scale.unsqueeze(-1) * scale.unsqueeze(-2))
 
     def spacing(self, dt: float) -> None:

@@ -10,7 +10,8 @@ from torchmass.declare import Param
 from torchmass.naming import lookup
 from torchmass.observe.leadfield import gain_of, matrix, project
 from torchmass.observe.observer import Carry, Observer
-from torchmass.values import known_false, report
+from torchmass.undefined import known_false
+from torchmass.values import report
 
 NORMS: Mapping[str, Callable[[Tensor], Tensor]] = {  # of each row of (*b, M, N), as (*b, M, 1)
     "l1": lambda gain: gain.abs().sum(-1, keepdim=True),

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from torchmass.declare import Param, declared, table
 from torchmass.parametrised import Parametrised
-from torchmass.values import is_nonfinite, known_false, report
+from torchmass.undefined import known_false
+from torchmass.values import is_nonfinite, report
 
 
 class Stimulus(nn.Module):

@@ -1,0 +1,55 @@
+"""What is not defined: an error that says where, or NaN for the one member of a batch that it is true of."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+import torch
+from torch import Tensor
+
+_TOLERANT = ContextVar("tolerant", default=False)
+
+
+@contextmanager
+def tolerant(on: bool = True) -> Iterator[None]:
+    """Within, a run that diverges goes on and a quantity that is not defined is NaN; without, they raise.
+
+    For populations, of which single members may fail: what is wrong for all of them, as a shape, raises all the same.
+    """
+    token = _TOLERANT.set(on)
+    try:
+        yield
+    finally:
+        _TOLERANT.reset(token)
+
+
+def tolerated() -> bool:
+    """Whether this is within `tolerant`."""
+    return not torch.compiler.is_compiling() and _TOLERANT.get()  # a compiled function sees no context
+
+
+def defined(x: Tensor, undefined: Tensor, complaint: str, reason: str) -> Tensor:
+    """x itself. Raises a `ValueError` with the first index at which `undefined`, which broadcasts with x, is true.
+
+    Where values cannot be seen, or failures are tolerated, x is NaN there instead: no number means nothing.
+    """
+    seen = None if tolerated() else truth(undefined.any())
+    if seen:
+        where = f" at index {undefined.nonzero()[0].tolist()}" if undefined.ndim else ""
+        raise ValueError(f"{complaint}{where}: {reason}.")
+    return torch.where(undefined, torch.nan, x) if seen is None else x
+
+
+def truth(condition: Tensor) -> bool | None:
+    """Whether a boolean scalar is true; None where its value cannot be seen (vmap, compile)."""
+    if torch.compiler.is_compiling():
+        return None
+    try:
+        return bool(condition)
+    except RuntimeError:  # inside vmap a value belongs to many members and has no truth of its own
+        return None
+
+
+def known_false(condition: Tensor) -> bool:
+    """Whether a boolean scalar is False; False itself where its value cannot be seen."""
+    return truth(condition) is False
