@@ -55,9 +55,10 @@ LAYERS = [  # each may import only from layers above it
     {"observed"},
     {"stretches"},
     {"kernels.explain"},
-    {"catalogue", "simulator"},
+    {"simulator"},
     {"linear", "nn"},
-    {"tvb", "fit"},
+    {"tvb", "fit", "horn"},
+    {"catalogue"},
 ]
 
 PACKAGES = (
@@ -73,6 +74,7 @@ PACKAGES = (
     "fit",
     "linear",
     "nn",
+    "horn",
     "tasks",
 )  # whose modules may import each other
 

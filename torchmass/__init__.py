@@ -2,6 +2,7 @@
 
 from torchmass import datasets as datasets
 from torchmass import fit as fit
+from torchmass import horn as horn
 from torchmass import linear as linear
 from torchmass import models as models
 from torchmass import nn as nn
@@ -35,6 +36,8 @@ from torchmass.fit import FitResult as FitResult
 from torchmass.fit import Fitter as Fitter
 from torchmass.fit import Posterior as Posterior
 from torchmass.fit import simulator_for_sbi as simulator_for_sbi
+from torchmass.horn import HORNSeqLayer as HORNSeqLayer
+from torchmass.horn import HORNSeqNetwork as HORNSeqNetwork
 from torchmass.integrators import INTEGRATORS as INTEGRATORS
 from torchmass.jansen_rit_network import JansenRitTR as JansenRitTR
 from torchmass.kernels.finite import NonFiniteError as NonFiniteError

@@ -4,11 +4,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from torch import nn
+
 from torchmass import models
+from torchmass.horn import HORNSeqLayer, HORNSeqNetwork
 from torchmass.jansen_rit_network import JansenRitTR
 from torchmass.kuramoto import KuramotoNetwork
 from torchmass.model import NeuralMass
-from torchmass.system import System
 from torchmass.wilson_cowan_delayed import WilsonCowanDelayedStep
 
 
@@ -20,7 +22,7 @@ class ModelInfo:
     category: str
     n_state_vars: int
     use_case: str
-    cls: type[System]
+    cls: type[nn.Module]
     more: bool
 
 
@@ -53,5 +55,5 @@ class Catalogue:
 
 list_models = Catalogue(
     [value for value in vars(models).values() if isinstance(value, type) and issubclass(value, NeuralMass)]
-    + [KuramotoNetwork, JansenRitTR, WilsonCowanDelayedStep]
+    + [HORNSeqLayer, HORNSeqNetwork, KuramotoNetwork, JansenRitTR, WilsonCowanDelayedStep]
 )
