@@ -15,6 +15,7 @@ from torchmass.kernels.cpp_network import network_source
 from torchmass.kernels.step_code import StepCode
 from torchmass.kernels.step_graph import StepGraph, StepKind, trace_step
 from torchmass.kernels.tangent import tangent
+from torchmass.kernels.transforms import constant_when_compiled
 
 DTYPES = {torch.float32: "float", torch.float64: "double"}
 PADDING = 16  # lanes: the width of every vector divides it
@@ -74,7 +75,7 @@ class Kernel:
 KERNELS: dict[str, Kernel] = {}  # by name
 
 
-@torch.compiler.assume_constant_result
+@constant_when_compiled
 def kernel_name(*kind: Any) -> str:
     """The name of the kernel of a `StepKind`, traced at the first call. Raises `TraceError`."""
     return _kernel(StepKind(*kind)).name  # apart, since torch.compile passes constants, and no named tuples
@@ -86,13 +87,13 @@ def _kernel(kind: StepKind) -> Kernel:
     return KERNELS.setdefault(kernel.name, kernel)
 
 
-@torch.compiler.assume_constant_result
+@constant_when_compiled
 def tile(name: str, wanted: tuple[int, ...]) -> int:
     """The steps between two states that the adjoint for the leaves wanted asks for."""
     return KERNELS[name].code(wanted).tile
 
 
-@torch.compiler.assume_constant_result
+@constant_when_compiled
 def tangent_name(name: str, directions: tuple[str | None, ...]) -> str:
     """The name of the kernel that carries the tangents in these directions too; see `tangent`."""
     return _tangent(name, directions).name

@@ -1,10 +1,14 @@
 """What torch is doing to a run while it runs: the one place that asks for what torch keeps to itself (seen on 2.13)."""
 
+from collections.abc import Callable
+from typing import TypeVar
+
 import torch
 from torch import Tensor
 from torch._C import _functorch  # pyright: ignore[reportAttributeAccessIssue]
 from torch.autograd import forward_ad
 
+FunctionT = TypeVar("FunctionT", bound=Callable[..., object])
 DIFFERENTIATES = (_functorch.TransformType.Grad, _functorch.TransformType.Jvp)
 
 
@@ -24,3 +28,12 @@ def needs_gradient(tensor: Tensor) -> bool:
     if torch.compiler.is_compiling():
         return tensor.requires_grad
     return tensor.requires_grad or _functorch.is_functorch_wrapped_tensor(tensor)
+
+
+def constant_when_compiled(function: FunctionT) -> FunctionT:
+    """What `torch.compiler.assume_constant_result` does, which imports all of the compiler to mark the function.
+
+    That doubles the time and memory that `import torchmass` takes.
+    """
+    function._dynamo_marked_constant = True  # type: ignore[attr-defined]  # pyright: ignore
+    return function
