@@ -40,3 +40,4 @@ class Population:
 
 
 Case = RestingState | Population
+CASES: tuple[Case, ...] = (RestingState(), Population())

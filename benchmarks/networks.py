@@ -1,17 +1,14 @@
 """How long do whole-brain networks take? torchmass, tvboptim, neurolib, The Virtual Brain and JAX, on the same work."""
 
 import argparse
-import json
-from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import fresh
 import machine
 
 if TYPE_CHECKING:
     from engine import Engine
-    from harness import Row
     from network_cases import NetworkCase
 
 QUICK_STEPS, QUICK_REGIONS = 50, 100  # larger networks are left out of a quick run
@@ -32,6 +29,7 @@ def main(options: argparse.Namespace) -> None:
     from harness import Effort, measure
     from network_cases import CASES
     from network_requirements import NETWORK_REQUIREMENTS
+    from peaks import add_memory
     from report import table
 
     torch.set_num_threads(options.threads)
@@ -45,7 +43,7 @@ def main(options: argparse.Namespace) -> None:
     for case in cases:
         rows = measure(case, engines(options.room, options.engines), effort)
         if case.memory:
-            add_memory(case, rows, options)
+            add_memory(__file__, case, rows, options)
         measured.append((case, rows))
         print(table(case, rows), flush=True)
         for row in rows if case.simulations > 1 else ():
@@ -78,32 +76,14 @@ def engines(room: float, name: str = "") -> "list[Engine[NetworkCase]]":
     return [reference, *(engine for engine in chosen if name in engine.name)]
 
 
-def add_memory(case: "NetworkCase", rows: "Sequence[Row]", options: argparse.Namespace) -> None:
-    """Measure the memory of every engine that was timed, each in a process of its own."""
-    for row in rows:
-        if row.median is not None:
-            row.memory = fresh.measured(__file__, f"{row.engine}|{case.key}", options).get("above")
-
-
-def measure_memory(engine: str, key: str) -> dict[str, Any]:
-    """The peak of one call above what there was before, after short ones that loaded all libraries."""
-    import memory
-    from network_cases import CASES
-
-    case = next(case for case in CASES if case.key == key)
-    (chosen,) = (e for e in engines(float("inf")) if e.name == engine)
-    short, work = (chosen.build(c) for c in (case.shortened(), case))
-    assert short is not None
-    assert work is not None
-    short.call()
-    return memory.peak(work.call)
-
-
 if __name__ == "__main__":
     chosen = arguments().parse_args()
     machine.pin(chosen.threads)
     machine.find_rivals()
     if chosen.measure:
-        print(json.dumps(measure_memory(*chosen.measure.split("|"))))
+        from network_cases import CASES
+        from peaks import peak_of
+
+        print(peak_of(chosen.measure, engines(float("inf")), CASES))
     else:
         main(chosen)
