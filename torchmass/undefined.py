@@ -16,6 +16,9 @@ def tolerant(on: bool = True) -> Iterator[None]:
 
     For populations, of which single members may fail: what is wrong for all of them, as a shape, raises all the same.
     """
+    if torch.compiler.is_compiling():  # a compiled function sees no context
+        yield
+        return
     token = _TOLERANT.set(on)
     try:
         yield
@@ -25,7 +28,7 @@ def tolerant(on: bool = True) -> Iterator[None]:
 
 def tolerated() -> bool:
     """Whether this is within `tolerant`."""
-    return not torch.compiler.is_compiling() and _TOLERANT.get()  # a compiled function sees no context
+    return not torch.compiler.is_compiling() and _TOLERANT.get()
 
 
 def defined(x: Tensor, undefined: Tensor, complaint: str, reason: str) -> Tensor:
