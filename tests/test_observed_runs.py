@@ -117,6 +117,29 @@ def test_a_run_that_continues_another_continues_what_was_observed():
         torch.testing.assert_close(torch.cat((first.times(name), second.times(name))), whole.times(name))
 
 
+@pytest.mark.parametrize("file", ["run.nc", "run.zarr"])
+def test_a_run_that_continues_one_from_a_file_continues_what_was_observed(tmp_path, file):
+    lead = tm.EEGLeadField(torch.ones(2, 3), noise_cov=torch.eye(2), seed=1)
+    observers = {
+        "bold": tm.TemporalAverage(10.0).then(tm.BOLDSignal(tr=200.0)).of("S"),
+        "hrf": tm.HRFBold(tr=100.0, duration=900.0),
+        "filtered": tm.BandPass(5.0, 20.0, method="iir"),
+        "eeg": tm.Subsample(7.0).then(lead),
+        "readout": tm.LeadfieldReadout(torch.ones(2, 3)),
+        "spectrum": tm.Spectrum(300.0),
+        "covariance": tm.Covariance(),
+    }
+    sim = simulator()
+    half = sim.run(1011.0, observe=observers, seed=3)
+    half.save(tmp_path / file)
+    expected, found = (
+        sim.run(1089.0, observe=observers, x0=state) for state in (half.state, tm.Result.load(tmp_path / file).state)
+    )
+    for name in observers:
+        torch.testing.assert_close(found[name], expected[name], rtol=0, atol=0)
+    assert torch.equal(found.times("bold"), expected.times("bold"))
+
+
 def test_observers_see_outputs_and_functions_of_the_states():
     sim = simulator(tm.HopfStep(2, noise_x=tm.WhiteNoise(0.1)))
     observed = {"own": tm.Subsample(3.0), "radius": tm.Subsample(3.0).of(lambda s: s.x**2 + s.y**2)}
@@ -167,7 +190,8 @@ def test_mistakes_say_what_to_do():
     with pytest.raises(ValueError, match="fixed steps"):
         tm.Simulator(tm.HopfStep(1), dt=0.1, method="dopri5").run(10.0, observe=[tm.Subsample(1.0)])
     state = sim.run(10.0, observe={"mean": tm.TemporalAverage(2.0)}, seed=0).state
-    with pytest.raises(ValueError, match="begin anew"):
-        sim.run(10.0, observe={"mean": tm.Subsample(2.0)}, x0=state)
+    for other in (tm.Subsample(2.0), tm.TemporalAverage(2.0).then(tm.BOLDSignal())):
+        with pytest.raises(ValueError, match="begin anew"):
+            sim.run(10.0, observe={"mean": other}, x0=state)
     with pytest.raises(ValueError, match="no series 'none'"):
         sim.run(10.0, observe={"mean": tm.Subsample(2.0)}, seed=0).times("none")

@@ -31,7 +31,7 @@ LAYERS = [  # each may import only from layers above it
         "viz",
         "datasets",
     },
-    {"declare", "columns", "kernels.draws", "kernels.graph", "integrators", "objectives", "export"},
+    {"declare", "columns", "kernels.draws", "kernels.graph", "integrators", "objectives", "export", "memory"},
     {"values", "kernels.trace", "kernels.form", "result"},
     {"parametrised", "kernels.linear", "tasks"},
     {"noise", "drives", "links", "stimuli"},

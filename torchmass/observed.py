@@ -10,9 +10,11 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from torchmass.kernels.plan import Plan
+from torchmass.memory import Carry, Memory
 from torchmass.monitors import OUTPUT, resolve
 from torchmass.naming import refuse
-from torchmass.observe.observer import Carry, Observer
+from torchmass.observe.chain import Chain
+from torchmass.observe.observer import Observer
 
 
 @dataclass(frozen=True)
@@ -50,17 +52,16 @@ class Watch:
         rows = torch.arange(sum(map(len, self.rows)), dtype=torch.float64)
         return (first + rows * each * plan.every) * plan.dt
 
-    def ended(self, plan: Plan) -> "Watch":
-        """As another run takes it up."""
-        return replace(self, before=self.before + len(plan.rows), rows=())
+    @property
+    def kind(self) -> str:
+        """What the observer is, by its class, and by those of its members."""
+        members = self.observer if isinstance(self.observer, Chain) else [self.observer]
+        return " then ".join(type(one).__name__ for one in members)
 
-    def detach(self) -> "Watch":
-        """The same, cut from the graph."""
-        return replace(self, carry=None if self.carry is None else _detached(self.carry))
-
-
-def _detached(carry: Carry) -> Carry:
-    return tuple(item.detach() if isinstance(item, Tensor) else _detached(item) for item in carry)
+    def memory(self, plan: Plan) -> Memory:
+        """What it remembers of the run, for another to go on from."""
+        assert self.carry is not None
+        return Memory(self.kind, self.dt, self.before + len(plan.rows), self.carry)
 
 
 class _Feed(nn.Module):
@@ -74,7 +75,7 @@ class _Feed(nn.Module):
         return self.observer.feed(carry, z, dt=dt)
 
 
-def watching(plan: Plan, observe: Any, before: Mapping[str, Watch]) -> tuple[Plan, dict[str, Watch]]:
+def watching(plan: Plan, observe: Any, before: Mapping[str, Memory]) -> tuple[Plan, dict[str, Watch]]:
     """The plan that records what observers see, and the observers by name; those of `before` go on."""
     dt, found, sights = plan.dt * plan.every, {}, {}
     for name, observer in _named(observe).items():
@@ -109,12 +110,12 @@ def _named(observe: Any) -> Mapping[str, Any]:
     return named
 
 
-def _continued(name: str, watch: Watch, before: Watch | None) -> Watch:
+def _continued(name: str, watch: Watch, before: Memory | None) -> Watch:
     if before is None:
         return watch
-    if type(before.observer) is not type(watch.observer) or before.dt != watch.dt:
+    if (before.kind, before.dt) != (watch.kind, watch.dt):
         raise ValueError(
-            f"{name!r} was {type(before.observer).__name__} every {before.dt:g} ms in the run that this one continues, "
-            f"and is {type(watch.observer).__name__} every {watch.dt:g} ms: give it another name to begin anew."
+            f"{name!r} was {before.kind} every {before.dt:g} ms in the run that this one continues, "
+            f"and is {watch.kind} every {watch.dt:g} ms: give it another name to begin anew."
         )
-    return replace(watch, carry=before.carry, before=before.before)
+    return replace(watch, carry=before.carry, before=before.samples)

@@ -1,7 +1,9 @@
 """What a run returns, and the state from which another continues it."""
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
+from itertools import count
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple, Self
@@ -10,7 +12,10 @@ import torch
 from torch import Tensor
 
 from torchmass.export import dataframe, mne, xarray
+from torchmass.memory import Memory
 from torchmass.naming import lookup, refuse
+
+OBSERVED = "observed"  # what a file calls the memories of observers
 
 
 class RunState(dict[str, Tensor]):
@@ -23,7 +28,7 @@ class RunState(dict[str, Tensor]):
     def __init__(
         self,
         states: Mapping[str, Tensor],
-        observed: Mapping[str, Any] | None = None,
+        observed: Mapping[str, Memory] | None = None,
         *,
         seed: int | None,
         step: int,
@@ -41,7 +46,7 @@ class RunState(dict[str, Tensor]):
 
     def detach(self) -> "RunState":
         """The same state, cut from the graph: where truncated backpropagation starts anew."""
-        observed = {name: watch.detach() for name, watch in self.observed.items()}
+        observed = {name: memory.detach() for name, memory in self.observed.items()}
         return RunState({name: value.detach() for name, value in self.items()}, observed, **self.origin)
 
 
@@ -168,15 +173,16 @@ class Result(Mapping[str, Tensor]):
     def save(self, path: str | Path) -> None:
         """Keep all of it in a NetCDF file (`.nc`) or a Zarr store (`.zarr`), which replaces what is there.
 
-        The file holds `to_xarray()`, and where the run ended in the group `run_state`, without the memories of its
-        observers, which begin anew when it is continued. Raises `ValueError` for another ending of the path,
-        `ImportError` without the packages.
+        The file holds `to_xarray()`, and where the run ended, with the memories of its observers, in the group
+        `run_state`. Raises `ValueError` for another ending of the path, `ImportError` without the packages.
         """
+        memories, carried = _told(self.state.observed)
         state = {
             name: xarray.Variable(tuple(f"{name}_{i}" for i in range(value.ndim)), value)
-            for name, value in self.state.items()
+            for name, value in (self.state | carried).items()
         }
-        xarray.write(path, self.to_xarray(), xarray.dataset(state, {}, self.state.origin))
+        attrs = {**self.state.origin, OBSERVED: json.dumps(memories)}
+        xarray.write(path, self.to_xarray(), xarray.dataset(state, {}, attrs))
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -186,13 +192,13 @@ class Result(Mapping[str, Tensor]):
         without the packages.
         """
         held, end = xarray.read(path)
-        series, states = xarray.variables(held), xarray.variables(end)
+        series = xarray.variables(held)
         entries = {axis: tuple(names.values.tolist()) for axis, names in held.coords.items()}
         labels = entries.get("region", ())
         return cls(
             {name: values for name, (_, values, _) in series.items()},
             lambda: torch.tensor(entries["time"], dtype=torch.float64),
-            RunState({name: values for name, (_, values, _) in states.items()}, **_origin(end.attrs)),
+            _state(end),
             _seed(held.attrs),
             held.attrs["backend"],
             held.attrs["method"],
@@ -217,6 +223,23 @@ class Result(Mapping[str, Tensor]):
         return f"Result({series}; {self.method}, {self.backend})"
 
 
+def _told(observed: Mapping[str, Memory]) -> tuple[dict[str, str], dict[str, Tensor]]:
+    """Memories by name as texts, and the tensors that they call by names that no state has."""
+    names = map(f"{OBSERVED} {{}}".format, count())
+    told = {name: memory.told(names) for name, memory in observed.items()}
+    tensors = {name: tensor for _, named in told.values() for name, tensor in named.items()}
+    return {name: text for name, (text, _) in told.items()}, tensors
+
+
+def _state(end: Any) -> RunState:
+    """Where a run ended, as a file holds it."""
+    held = {name: values for name, (_, values, _) in xarray.variables(end).items()}
+    states = {name: values for name, values in held.items() if not name.startswith(f"{OBSERVED} ")}
+    observed = {name: Memory.of(text, held) for name, text in json.loads(end.attrs[OBSERVED]).items()}
+    whole = {name: int(end.attrs[name]) for name in ("step", "first_simulation")}
+    return RunState(states, observed, **whole, seed=_seed(end.attrs), dt=float(end.attrs["dt"]))
+
+
 def _clock(entries: Mapping[str, tuple[Any, ...]], name: str) -> Tensor | None:
     times = entries.get(f"time_{name}")
     return None if times is None else torch.tensor(times, dtype=torch.float64)
@@ -224,9 +247,3 @@ def _clock(entries: Mapping[str, tuple[Any, ...]], name: str) -> Tensor | None:
 
 def _seed(attrs: Mapping[str, Any]) -> int | None:
     return int(attrs["seed"]) if "seed" in attrs else None
-
-
-def _origin(attrs: Mapping[str, Any]) -> dict[str, Any]:
-    """`RunState.origin` as a file holds it."""
-    whole = {name: int(attrs[name]) for name in ("step", "first_simulation")}
-    return {**whole, "seed": _seed(attrs), "dt": float(attrs["dt"])}

@@ -285,7 +285,7 @@ class Simulator(nn.Module):
         sources = map(plan.dynamics.source_name, plan.dynamics.sources)
         states |= zip(sources, found.histories, strict=True)
         seed, first = plan.seed, plan.first_simulation
-        observed = {name: watch.ended(plan) for name, watch in watches.items()}
+        observed = {name: watch.memory(plan) for name, watch in watches.items()}
         return RunState(self.model.own(states), observed, seed=seed, step=step, dt=plan.dt, first_simulation=first)
 
     def extra_repr(self) -> str:

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from torchmass.declare import Param, declared, table
+from torchmass.memory import Carry
 from torchmass.parametrised import Parametrised
 from torchmass.result import Quantity
 from torchmass.values import as_value, check_shape
 
-Carry = tuple[Any, ...]  # tensors, and tuples of them
 Sight = str | Callable[[Any], Tensor]  # what of a run: as a monitor is said
 
 
