@@ -53,9 +53,9 @@ def kernel(case: Case) -> Work | None:
         return None
     sim = simulator(case, "fused")
     plan = sim._planned(case.steps * DT, **_options(case))
-    name = kernel_of(plan)
+    name = kernel_of(plan, "cpp")
     leaves = leaves_of(plan, name)
-    run, found = prepared(call_of(plan, name, leaves), plan.x0, leaves)
+    run, found = prepared(call_of(plan, name, leaves, "cpp"), plan.x0, leaves)
 
     def forward() -> torch.Tensor:
         run()

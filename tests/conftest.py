@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import interpreter  # noqa: F401
 import pytest
 import torch
 

@@ -12,9 +12,7 @@ import torchmass as tm
 from torchmass.simulator import BACKENDS
 
 STEPS = 150  # more than two tiles of any kernel
-FEW = dict.fromkeys(
-    (tm.ThalamusStep, tm.ZerlautStep, tm.ZerlautSecondOrderStep), 30
-)  # tiles of 8, eager steps of 1 to 10 ms
+LARGE = (tm.ThalamusStep, tm.ZerlautStep, tm.ZerlautSecondOrderStep)  # tiles of 8, eager steps of 1 to 10 ms
 MONITORS = {
     "all": lambda first: None,
     "output": lambda first: ["output"],
@@ -50,9 +48,25 @@ def compile_cases():
     return [{"cls": cls, "method": method} | case for cls, method, case in turns]
 
 
+def triton_cases():
+    """A covering array of all but models, which come in turn: in the interpreter an operation takes 0.1 ms."""
+    if FULL:
+        return every(FUSED)
+    rest = pairwise({axis: values for axis, values in FUSED.items() if axis != "cls"})
+    cases = [rest[k % len(rest)] for k in range(max(len(rest), len(MODELS)))]
+    return [{"cls": MODELS[k % len(MODELS)]} | case for k, case in enumerate(cases)]
+
+
+def steps_of(backend, cls):
+    if backend == "triton":
+        return 13 if cls in LARGE else 18  # a segment is 16
+    return 30 if cls in LARGE else STEPS
+
+
 KERNELS = [*MATHS, "dtype"]  # what a kernel depends on
 SHIPPED = [[case[axis] for axis in KERNELS] for case in shipped(pairwise(FUSED))]
 CASES = [("fused", case) for case in fused_cases()] + [("compile", case) for case in compile_cases()]
+CASES += [("triton", case) for case in triton_cases()]
 
 
 def name(value):
@@ -69,9 +83,9 @@ def simulator(backend, cls, method, noise, coupling=None):
     return tm.Simulator(model, step_of(cls, 0.05), method, backend)
 
 
-def results(backend, cls, monitors="all", checkpoint="none", **model):
+def results(backend, steps, cls, monitors="all", checkpoint="none", **model):
     """What a run with an input that moves, for every node, and others that stand still gives."""
-    inputs, steps = dict.fromkeys(cls.input_declarations, 0.1), FEW.get(cls, STEPS)
+    inputs = dict.fromkeys(cls.input_declarations, 0.1)
     inputs[next(iter(inputs))] = 0.1 * torch.sin(torch.arange(5.0 * steps)).reshape(steps, 5)
     seen = MONITORS[monitors](next(iter(cls.state_declarations)))
     sim = simulator(backend, cls, **model)
@@ -89,11 +103,12 @@ def test_a_backend_equals_eager(backend, case, request):
     torch.set_default_dtype(dtype)
     case = {axis: value for axis, value in case.items() if axis != "dtype"}
     plain = case | {"checkpoint": "none"}
-    found, reference = results(backend, **case), results("eager", **plain)
+    steps = steps_of(backend, case["cls"])
+    found, reference = results(backend, steps, **case), results("eager", steps, **plain)
     if dtype == torch.float64:
         return assert_equal(found, reference, EXACT)
     torch.set_default_dtype(torch.float64)
-    assert_as_exact(found, reference, results("eager", **plain))
+    assert_as_exact(found, reference, results("eager", steps, **plain))
 
 
 def test_every_backend_is_held_to_eager():

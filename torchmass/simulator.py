@@ -32,6 +32,7 @@ BACKENDS: Mapping[str, Callable[[Plan], Outcome]] = {
     "eager": eager.run,
     "compile": compiled.run,
     "fused": fused.run,
+    "triton": fused.run_triton,
 }
 
 

@@ -42,16 +42,21 @@ class Call(NamedTuple):
     adjoint: bool  # whether the path is kept
     reach: tuple[int, ...] = ()  # of each link: the steps of the past that it needs
     tails: tuple[int, ...] = ()  # the signals whose last rows are kept: which, how many rows, which, how many rows, …
+    engine: str = "cpp"  # or "triton"
 
     @property
     def rows(self) -> int:
         """How many rows are recorded."""
         return len(range(self.transient, self.steps, self.every))
 
+    @property
+    def lanes(self) -> int:
+        """All nodes of all simulations, in whole vectors."""
+        return -(-prod(self.shape) // PADDING) * PADDING
+
     def path_size(self, states: int) -> int:
         """How many numbers are kept for the adjoint."""
-        lanes = -(-prod(self.shape) // PADDING) * PADDING
-        return -(-self.steps // self.interval) * states * lanes if self.adjoint else 0
+        return -(-self.steps // self.interval) * states * self.lanes if self.adjoint else 0
 
 
 def threads(call: Call, kernel: Kernel, leaves: Sequence[Tensor], wanted: Sequence[int] | None) -> int:
@@ -131,7 +136,7 @@ def adjoint(call: Call, leaves: Sequence[Tensor], path: Tensor, given: Sequence[
     pairs = Gradients(native, call, kernel.step, leaves, given[len(call.kept) + states :], dtype)
     native.call(kernel.library(dtype, call.wanted).adjoint)
     totals = sums.flatten(1).sum(1).to(dtype)
-    _refuse_nonfinite(call, kernel, int(lost), totals)
+    refuse_nonfinite_gradient(call, kernel, int(lost), totals)
     by_lane = zip(call.wanted, sums, totals.unbind(), strict=False)  # those that change in time are left over
     found = [summed(call, leaves[i], gradient, total) for i, gradient, total in by_lane]
     found += [summed_steps(call, leaves[i], steps) for i, steps in zip(call.wanted[constants:own], each, strict=True)]
@@ -139,7 +144,8 @@ def adjoint(call: Call, leaves: Sequence[Tensor], path: Tensor, given: Sequence[
     return [*starts, *found]
 
 
-def _refuse_nonfinite(call: Call, kernel: Kernel, lost: int, totals: Tensor) -> None:
+def refuse_nonfinite_gradient(call: Call, kernel: Kernel, lost: int, totals: Tensor) -> None:
+    """Raise a `NonFiniteError` if a gradient broke at a state, as `Run.lose` says, or a total is not finite."""
     step = kernel.step
     names = [*(step.titles[name] for name in step.leaves), *step.pairs]
     names = [names[i] for i in call.wanted]

@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import torch
 
-from torchmass.kernels import build
-from torchmass.kernels.fused import kernel_of
+from torchmass.kernels import build, modules
+from torchmass.kernels.fused import engine_of, kernel_of
 from torchmass.kernels.kernel import KERNELS
 from torchmass.kernels.plan import Plan
 from torchmass.kernels.trace import TraceError
@@ -37,13 +37,15 @@ def _against_fused(plan: Plan) -> str | None:
     if derivatives() > 1:
         return "a derivative of a derivative is asked for, and the fused loop has first derivatives"
     try:
-        name = kernel_of(plan)
+        engine = engine_of(plan)
+        name = kernel_of(plan, engine)
     except TraceError as error:
         return str(error).rstrip(".")
-    if missing := build.missing():
-        return f"{missing}; {build.INSTALL} for runs that are hundreds of times faster"
+    tools = build if engine == "cpp" else modules
+    if missing := tools.missing():
+        return f"{missing}; {tools.INSTALL} for runs that are hundreds of times faster"
     if plan.gradient == "forward" or (plan.checkpoint != "none" and plan.method == "exp_euler"):
         return None  # which only the fused loop can do
-    if plan.steps < WORTH_BUILDING and not KERNELS[name].is_built(plan.x0[0].dtype):
+    if plan.steps < WORTH_BUILDING and not KERNELS[name].is_built(plan.x0[0].dtype, engine):
         return f"a run of fewer than {WORTH_BUILDING} steps does not pay for building a kernel, and none is built yet"
     return None

@@ -7,7 +7,7 @@ import torch
 from torchmass.kernels.call import threads
 from torchmass.kernels.choice import choose
 from torchmass.kernels.coupled import path_size
-from torchmass.kernels.fused import call_of, kernel_of, leaves_of
+from torchmass.kernels.fused import call_of, engine_of, kernel_of, leaves_of
 from torchmass.kernels.kernel import KERNELS
 from torchmass.kernels.plan import Plan
 from torchmass.stretches import length_of
@@ -71,16 +71,19 @@ def _fused(plan: Plan) -> Fused:
     stretched = length < plan.steps  # a network keeps all steps of one stretch, and computes the others again
     if stretched:
         plan = replace(plan, steps=length, transient=min(plan.transient, length - 1), checkpoint="none")
-    name = kernel_of(plan)
+    engine = engine_of(plan)
+    name = kernel_of(plan, engine)
     leaves = leaves_of(plan, name)
-    kernel, call, like = KERNELS[name], call_of(plan, name, leaves), plan.x0[0]
+    kernel, call, like = KERNELS[name], call_of(plan, name, leaves, engine), plan.x0[0]
     forward, reverse = kernel.code(None).operations, call.adjoint and plan.gradient == "reverse"
     wanted = call.wanted if reverse else None
     backward = kernel.code(wanted).operations if reverse else 0
     kept = path_size(call, kernel.step) if kernel.step.links else call.path_size(len(plan.x0))
     path = kept * like.element_size() if reverse else 0
     interval = length if stretched else 1 if kernel.step.links else call.interval
-    return Fused(forward, backward, interval, path, threads(call, kernel, leaves, wanted), kernel.is_built(like.dtype))
+    return Fused(
+        forward, backward, interval, path, threads(call, kernel, leaves, wanted), kernel.is_built(like.dtype, engine)
+    )
 
 
 def _bytes(count: float) -> str:

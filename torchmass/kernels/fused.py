@@ -7,29 +7,39 @@ import torch
 from torch import Tensor, nn
 
 from torchmass.integrators import Values
-from torchmass.kernels import call as native
 from torchmass.kernels.autograd import CompiledRun, FusedRun
 from torchmass.kernels.call import Call
 from torchmass.kernels.draws import distinct
 from torchmass.kernels.forward_gradient import forward_gradient
 from torchmass.kernels.kernel import DTYPES, KERNELS, kernel_name, tile
 from torchmass.kernels.linked import form_of, link_leaves, refuse_network
-from torchmass.kernels.operator import forward
+from torchmass.kernels.operator import computed, forward
 from torchmass.kernels.plan import Monitor, Outcome, OutputMonitor, Plan, StateMonitor
 from torchmass.kernels.step_graph import ABSENT, HELD, TIMED, StepKind
 from torchmass.kernels.trace import TraceError
 from torchmass.kernels.transforms import is_transformed, needs_gradient
 from torchmass.links import OUTPUT
 
+ENGINES = {"cpu": "cpp", "cuda": "triton"}  # what kernels are written in, by the device that they run on
+
 
 def run(plan: Plan) -> Outcome:
     """Integrate the plan in one kernel. Raises `TraceError` where the model or the run cannot be fused."""
+    return _run(plan, engine_of(plan))
+
+
+def run_triton(plan: Plan) -> Outcome:
+    """The same in Triton; on the CPU in its interpreter, for tests. Raises `TraceError` where there is none."""
+    return _run(plan, "triton")
+
+
+def _run(plan: Plan, engine: str) -> Outcome:
     try:
-        kernel = kernel_of(plan)
+        kernel = kernel_of(plan, engine)
     except TraceError as error:
         raise TraceError(f"the model cannot be fused: {error} Use backend='eager'.") from error
     leaves = leaves_of(plan, kernel)
-    call = call_of(plan, kernel, leaves)
+    call = call_of(plan, kernel, leaves, engine)
     if call.adjoint and plan.gradient == "forward":
         found = forward_gradient(call, plan.x0, leaves)
     else:
@@ -50,14 +60,21 @@ def _execute(call: Call, starts: Values, leaves: Values) -> Sequence[Tensor]:
         return CompiledRun.apply(call, len(starts), *starts, *leaves) if call.adjoint else forward(call, starts, leaves)
     if call.adjoint or is_transformed():
         return FusedRun.apply(call, len(starts), *starts, *leaves)
-    return native.forward(call, starts, leaves)  # torch's ways around it cost 100 µs
+    return computed(call, starts, leaves)
 
 
-def kernel_of(plan: Plan) -> str:
+def engine_of(plan: Plan) -> str:
+    """What the kernel of the plan is written in."""
+    return ENGINES.get(plan.x0[0].device.type, "none")
+
+
+def kernel_of(plan: Plan, engine: str) -> str:
     """The name of the kernel that runs the plan. Raises `TraceError` where there is none."""
     like = plan.x0[0]
-    if like.device.type != "cpu" or like.dtype not in DTYPES:
-        raise TraceError(f"it is {like.dtype} on {like.device}; kernels are for float32 and float64 on the CPU so far.")
+    if engine == "none" or like.dtype not in DTYPES:
+        raise TraceError(f"it is {like.dtype} on {like.device}; kernels are for float32 and float64 on CPUs and GPUs.")
+    if engine == "triton" and plan.dynamics.links:
+        raise TraceError("its nodes are coupled, and networks are fused on the CPU so far.")
     if ismethod(derivative := plan.dynamics.derivative) and isinstance(derivative.__self__, nn.Module):
         raise TraceError("its derivative is a method, and what it reads of its module is not in the kernel.")
     driven = tuple(ABSENT if u is None else HELD if u.shape[0] == 1 else TIMED for u in plan.inputs)
@@ -76,7 +93,7 @@ def leaves_of(plan: Plan, kernel: str) -> tuple[Tensor, ...]:
     return (*plan.dynamics.p, *plan.dynamics.noise_leaves, *own, *held, *timed, *pairs)
 
 
-def call_of(plan: Plan, kernel: str, leaves: tuple[Tensor, ...]) -> Call:
+def call_of(plan: Plan, kernel: str, leaves: tuple[Tensor, ...], engine: str) -> Call:
     """The plan in numbers."""
     adjoint = torch.is_grad_enabled() and any(map(needs_gradient, (*plan.x0, *leaves)))
     wanted = tuple(i for i, leaf in enumerate(leaves) if needs_gradient(leaf)) if adjoint else ()
@@ -92,13 +109,14 @@ def call_of(plan: Plan, kernel: str, leaves: tuple[Tensor, ...]) -> Call:
         transient=plan.transient,
         every=plan.every,
         seed=seed - 2**64 if seed >= 2**63 else seed,
-        interval=plan.interval(tile(kernel, wanted)) if adjoint else plan.steps,
+        interval=plan.interval(tile(kernel, wanted, engine)) if adjoint else plan.steps,
         horizon=plan.grad_horizon,
         kept=_kept(plan),
         wanted=wanted,
         adjoint=adjoint,
         reach=tuple(link.reach(plan.dt) for link in plan.dynamics.links),
         tails=tuple(number for source, rows in _tails(plan) for number in (source, rows)),
+        engine=engine,
     )
 
 

@@ -1,15 +1,16 @@
-"""Kernel: a traced step with the libraries built from it; each has a name, by which an operator of torch finds it."""
+"""Kernel: a traced step with what is built from it; each has a name, by which an operator of torch finds it."""
 
 import ctypes
 import json
 from collections.abc import Sequence
 from functools import cache, cached_property
 from hashlib import sha256
+from types import ModuleType
 from typing import Any
 
 import torch
 
-from torchmass.kernels import build
+from torchmass.kernels import build, modules, triton
 from torchmass.kernels.cpp import source
 from torchmass.kernels.cpp_network import network_source
 from torchmass.kernels.step_code import StepCode
@@ -18,6 +19,7 @@ from torchmass.kernels.tangent import tangent
 from torchmass.kernels.transforms import constant_when_compiled
 
 DTYPES = {torch.float32: "float", torch.float64: "double"}
+SEGMENT = 16  # steps that Triton computes again: their states stay in the cache of the card
 PADDING = 16  # lanes: the width of every vector divides it
 
 
@@ -28,6 +30,7 @@ class Kernel:
         self.step = step
         self._codes: dict[tuple[int, ...] | None, StepCode] = {}
         self._libraries: dict[tuple[torch.dtype, tuple[int, ...] | None], ctypes.CDLL] = {}
+        self._modules: dict[tuple[torch.dtype, tuple[int, ...] | None], ModuleType] = {}
         self._forward: dict[
             torch.dtype, tuple[str, tuple[str, ...]]
         ] = {}  # sources, of which short runs ask every time
@@ -39,7 +42,7 @@ class Kernel:
         return sha256(json.dumps(named).encode()).hexdigest()[:32]
 
     def code(self, wanted: Sequence[int] | None) -> StepCode:
-        """The C++ of the forward loop, or of the adjoint for the leaves wanted."""
+        """The operations of the forward loop, or of the adjoint for the leaves wanted."""
         key = None if wanted is None else tuple(wanted)
         if key not in self._codes:
             leaves = self.step.leaves
@@ -54,6 +57,13 @@ class Kernel:
             self._libraries[key] = build.load(*self._source(dtype, wanted))
         return self._libraries[key]
 
+    def module(self, dtype: torch.dtype, wanted: Sequence[int] | None = None) -> ModuleType:
+        """The same loop in Triton, which compiles it for the device of its first call."""
+        key = dtype, None if wanted is None else tuple(wanted)
+        if key not in self._modules:
+            self._modules[key] = modules.load(triton.source(self.code(wanted), str(dtype).removeprefix("torch.")))
+        return self._modules[key]
+
     def _source(self, dtype: torch.dtype, wanted: Sequence[int] | None) -> tuple[str, tuple[str, ...]]:
         """The source of a library and the flags that it is compiled with."""
         text = self._text(wanted, DTYPES[dtype])
@@ -63,8 +73,10 @@ class Kernel:
         write = network_source if self.step.links else source
         return write(self.code(wanted), number)
 
-    def is_built(self, dtype: torch.dtype) -> bool:
+    def is_built(self, dtype: torch.dtype, engine: str) -> bool:
         """Whether the forward loop can be had without compiling."""
+        if engine == "triton":
+            return (dtype, None) in self._modules
         if (dtype, None) in self._libraries:
             return True
         if dtype not in self._forward:
@@ -88,9 +100,9 @@ def _kernel(kind: StepKind) -> Kernel:
 
 
 @constant_when_compiled
-def tile(name: str, wanted: tuple[int, ...]) -> int:
+def tile(name: str, wanted: tuple[int, ...], engine: str) -> int:
     """The steps between two states that the adjoint for the leaves wanted asks for."""
-    return KERNELS[name].code(wanted).tile
+    return KERNELS[name].code(wanted).tile if engine == "cpp" else SEGMENT
 
 
 @constant_when_compiled

@@ -1,4 +1,6 @@
-"""The scalar operations of a kernel: how each is written in C++, its derivative and its value for constants.
+"""The scalar operations of a kernel: how each is written in C++ and Triton, its derivative and its value for constants.
+
+Functions are in include/math.h, and under the same names in device.py.
 
 A derivative takes the gradient g of the result, the result y and the arguments, all as traced scalars, and gives the
 gradient of each argument (None where there is none), with the conventions of torch at kinks.
@@ -22,6 +24,12 @@ class Operation:
     code: str
     derivative: Derivative | None = None
     fold: Callable[..., float] | None = None
+    device: str = ""
+
+    @property
+    def triton(self) -> str:
+        """The same in Triton: where nothing else is said, as in C++."""
+        return self.device or self.code.replace("tm::", "tm.")
 
 
 def _extremum(g: Any, first: Any, a: Any, b: Any) -> tuple[Any, Any]:
@@ -91,7 +99,7 @@ OPERATIONS: dict[str, Operation] = {
     "ne": Operation("{0} != {1}"),
     "and": Operation("{0} & {1}"),
     "or": Operation("{0} | {1}"),
-    "not": Operation("!{0}"),
+    "not": Operation("!{0}", device="~{0}"),
 }
 BOOLEAN = frozenset({"lt", "le", "gt", "ge", "eq", "ne", "and", "or", "not"})
 CHEAP = BOOLEAN | {"add", "sub", "mul", "neg", "abs", "where", "minimum", "maximum", "clamp", "sign", "floor"}

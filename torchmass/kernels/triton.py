@@ -1,0 +1,141 @@
+"""Triton from the code of a step: one kernel with the time loop inside, forward or backward.
+
+On the way back there is no tape as in C++, since memory is farther than arithmetic: a segment runs forward once more
+from its kept state, writing down its states, and then backward, where each step is computed again from its state.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from torchmass.kernels.step_code import StepCode
+from torchmass.kernels.triton_step import Block, Pieces, within
+
+EARLY, LATE = "(now & 3 == 0) | (t == begin)", "(now & 3 == 3) | (t == end - 1)"  # the first met of four steps
+
+
+def source(code: StepCode, dtype: str) -> str:
+    """A module with the forward loop, or with the adjoint if the code has one."""
+    pieces = Pieces(code, dtype)
+    return _adjoint(pieces) if code.has_adjoint else _forward(pieces)
+
+
+def _forward(p: Pieces) -> str:
+    """The time loop."""
+    output = len(p.states)
+    seen = Block(p.code, p.code.x | p.code.q, "o").compute(p.code.in_step(p.code.outputs)).move("h", p.code.outputs)
+    rows = sum((_row(f"out_{k}", f"x_{k}") for k in p.states), _row(f"out_{output}", "h_0", seen.lines))
+    segment = [
+        "begin = place * interval",
+        "end = tl.minimum(begin + interval, steps)",
+        *within("if path is not None:", p.store("path", "place")),
+        *_steps(p, within("if t == due:", [*rows, "row += 1", "due += every"])),
+    ]
+    lines = [
+        *p.opening(),
+        *(f"x_{k} = tl.load(x0_{k} + lane)" for k in p.states),
+        "total = zero",
+        *within("for place in range(0, kept):", segment),
+        *(line for k in p.states for line in (f"total += x_{k} * 0", f"tl.store(end_{k} + lane, x_{k}, mask=live)")),
+        "tl.store(broken + lane * 0, 1, mask=live & (total != total))",
+    ]
+    arguments = [*_each("x0", p.states), *_each("out", range(output + 1)), *_each("end", p.states), "broken", "path"]
+    return p.function("forward", arguments, lines)
+
+
+def _adjoint(p: Pieces) -> str:
+    """The exact derivative of the discrete steps, backwards."""
+    segment = [
+        "place = kept - 1 - back",
+        "begin = place * interval",
+        "end = tl.minimum(begin + interval, steps)",
+        *p.load("path", "place"),
+        *_steps(p, (), p.store("scratch", "(t - begin)")),
+        *within("for i in range(0, end - begin):", _back(p)),
+    ]
+    lines = [
+        *p.opening(),
+        *(line for k in p.states for line in _given(f"g_{k}", f"g_end_{k}", "lane")),
+        *(f"p_{k} = zero" for k in range(p.code.sums)),
+        *within("if lost is not None:", ["found = (zero - 1).to(tl.int64)"]),
+        *within("for back in range(0, kept):", segment),
+        *(f"tl.store(g_x0_{k} + lane, g_{k}, mask=live)" for k in p.states),
+        *_closed(p),
+        *within("if lost is not None:", ["tl.store(lost + lane, found, mask=live)"]),
+    ]
+    given = [*_each("g_out", range(len(p.states) + 1)), *_each("g_end", p.states), *_each("g_x0", p.states)]
+    each = _each("each", range(len(p.code.timed)))
+    return p.function("adjoint", ["path", "scratch", *given, "parts", "sums", *each, "lost"], lines)
+
+
+def _back(p: Pieces) -> list[str]:
+    """One step backwards; x_k are the states after it when it begins, and before it when it ends."""
+    code = p.code
+    body = Block(code, p.known | code.back, "b").compute(code.in_step(code.step_back.nodes))
+    body.add("p", code.step_back.parts)
+    for k, node in enumerate(code.step_back.timed):
+        body.lines.append(f"tl.store(each_{k} + t * lanes + lane, {body.lanes(node)}, mask=live)")
+    places = [f"parts + {k} * padded + lane" for k in range(code.sums)]
+    flush = [f"tl.store({place}, tl.load({place}) + p_{k}, mask=live)" for k, place in enumerate(places)]
+    flush += [f"p_{k} = zero" for k in range(code.sums)]
+    return [
+        "t = end - 1 - i",
+        *within("if (t == due) & (row >= 0):", [*_rows_back(p), "row -= 1", "due -= every"]),
+        *within("if lost is not None:", (_watched(k, len(p.states)) for k in p.states)),
+        *p.load("scratch", "(t - begin)"),
+        *p.feed(LATE),
+        *body.move("g", code.step_back.states).lines,
+        *within("if t & 15 == 0:", flush),  # few enough for a sum in float32; those in double are in memory
+        *within("if (t == cut) & (t > 0):", [*(f"g_{k} = zero" for k in p.states), "cut -= horizon"]),
+    ]
+
+
+def _rows_back(p: Pieces) -> list[str]:
+    """Adds the gradients of a recorded row."""
+    code, output = p.code, f"g_out_{len(p.states)}"
+    given = code.x | code.q | {p.graph.input("h"): "h"}
+    body = Block(code, given, "r").compute(code.in_step(code.rows_back.nodes))
+    body.add("g", ([(node, 1)] for node in code.rows_back.states))
+    body.add("p", code.rows_back.parts, len(code.step_back.parts))
+    lines = [f"h = tl.load({output} + row * lanes + lane)", *body.lines]
+    states = (
+        within(f"if g_out_{k} is not None:", [f"g_{k} += tl.load(g_out_{k} + row * lanes + lane)"]) for k in p.states
+    )
+    return sum(states, within(f"if {output} is not None:", lines))
+
+
+def _closed(p: Pieces) -> list[str]:
+    """The gradients of the leaves from the sums, in double."""
+    code, graph = p.code, p.graph
+    given = {graph.input(f"sum_{k}"): f"s_{k}" for k in range(code.sums)}
+    read = [f"s_{k} = tl.load(parts + {k} * padded + lane)" for k in range(code.sums)]
+    body = Block(code, p.exact | given, "c", "tl.float64").compute(graph.needed(code.totals))
+    body.called |= {graph.input(f"total_{k}"): body.name(node) for k, node in enumerate(code.totals)}
+    body.compute(graph.needed(code.closed))
+    for k, node in enumerate(code.closed):
+        body.lines.append(f"tl.store(sums + {k} * lanes + lane, zero + {body.name(node)}, mask=live)")
+    return [*p.read(), *read, *body.lines]  # once more, since all that time there was no room for them
+
+
+def _steps(p: Pieces, after: Sequence[str], before: Sequence[str] = ()) -> list[str]:
+    """The steps of a segment, forward."""
+    return within("for t in range(begin, end):", [*before, *p.feed(EARLY), *p.step(), *after])
+
+
+def _row(to: str, value: str, before: Sequence[str] = ()) -> list[str]:
+    """A row of what is recorded; 0 is added to `total`, or NaN if it is not finite."""
+    store = f"tl.store({to} + row * lanes + lane, {value}, mask=live)"
+    return within(f"if {to} is not None:", [*before, store, f"total += {value} * 0"])
+
+
+def _given(name: str, source: str, place: str) -> list[str]:
+    """A gradient that is 0 where none is given."""
+    return [f"{name} = zero", *within(f"if {source} is not None:", [f"{name} += tl.load({source} + {place})"])]
+
+
+def _watched(state: int, states: int) -> str:
+    """Notes after which step the gradient of a state is not finite: the last in time, and of its states the first."""
+    broken = f"(found < 0) & (g_{state} - g_{state} != 0)"
+    return f"found = tl.where({broken}, (t + 1) * {states} - 1 - {state}, found)"
+
+
+def _each(name: str, places: Iterable[int]) -> list[str]:
+    return [f"{name}_{k}" for k in places]
