@@ -31,13 +31,15 @@ class Coupling(Parametrised):
     True where there may be a connection: W, and delays and distances that are fitted, stay 0 elsewhere. With
     `symmetric` W and g are the same in both directions. The delay is \(d = \) `delays` + `distance` / `speed`, each a
     number or `(N, N)`. What was sent is interpolated linearly between steps, or the delay is rounded to whole steps
-    (`interpolation="nearest"`); where d is a whole number of steps its gradient is that towards longer delays. A delay
-    shorter than the part of a step that has passed at a stage reads between the start of the step and the stage.
-    `max_delay`, in ms, reserves room for delays that are fitted; longer ones raise. `hold` evaluates the coupling at
-    the start of a step and keeps it there, which is of first order. `source` is the state that is sent, or "output";
-    `target` the input it enters; in a network of several models either may be a dict by group.
+    (`interpolation="nearest"`, which has no gradient of delays: a run that asks for it raises); where d is a whole
+    number of steps its gradient is that towards longer delays. A delay shorter than the part of a step that has
+    passed at a stage reads between the start of the step and the stage. `max_delay`, in ms, reserves room for
+    delays that are fitted; longer ones raise. `hold` evaluates the coupling at the start of a step and keeps it
+    there, which is of first order. `source` is the state that is sent, or "output"; `target` the input it enters;
+    in a network of several models either may be a dict by group.
 
-    Raises `ValueError` for wrong shapes, negative delays, speeds ≤ 0, weights where there is no connection.
+    Raises `ValueError` for wrong shapes, negative delays, speeds ≤ 0, a speed without distances, and weights where
+    there is no connection.
     """
 
     in_size: int
@@ -85,6 +87,8 @@ class Coupling(Parametrised):
         values = {name: value for name, value in values.items() if value is not None}
         super().__init__(given.shape[-1] if in_size is None else in_size, like=like, weights=given, **values)
         self.register_buffer("mask", kept)
+        if "speed" in values and "distance" not in values:
+            raise ValueError("speed delays nothing without distance=, in mm, of each connection: give it, or delays=.")
         self._check_pairs()
 
     def _size(self, declaration: Param) -> int | None:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from torchmass.values import report
+from torchmass.values import is_nonfinite, report
 
 HISTORY = "history_"  # begins the name of a source's past in a state
 OUTPUT = -1  # the source of a link that reads the model's output
@@ -111,17 +111,28 @@ class Link:
         """The delays in steps, (*b, N, N)."""
         assert self.delays is not None
         lags = self.delays / dt
-        return torch.floor(lags + 0.5) if self.nearest else lags
+        if not self.nearest:
+            return lags
+        if torch.is_grad_enabled() and lags.requires_grad:
+            raise ValueError(
+                "delays that are rounded to whole steps have no gradient: interpolate linearly, or search without "
+                "gradients, under torch.no_grad()."
+            )
+        return torch.floor(lags + 0.5)
 
     def reach(self, dt: float) -> int:
         """How many steps of the past are needed, 0 without delays. Raises `ValueError` for delays beyond `longest`."""
         if self.delays is None:
             return 0
+        late = self.delays.detach()
+        if is_nonfinite(late):
+            raise ValueError(f"a delay must be finite, got {report(late, ~late.isfinite())}, in ms.")
         if self.longest is None:
             return int(self.lags(dt).detach().max()) + 1
-        if bool((beyond := self.delays > self.longest).any()):
-            found = report(self.delays.detach(), beyond)
-            raise ValueError(f"a delay is {found}, in ms, beyond max_delay={self.longest:g} ms: allow more.")
+        if bool((beyond := late > self.longest).any()):
+            raise ValueError(
+                f"a delay is {report(late, beyond)}, in ms, beyond max_delay={self.longest:g} ms: allow more."
+            )
         return int(self.longest / dt + 0.5 * self.nearest) + 1
 
     def past(self, history: Tensor, dt: float) -> Past | None:

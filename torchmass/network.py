@@ -17,7 +17,7 @@ from torchmass.ends import End, sources, targets
 from torchmass.groups import Groups
 from torchmass.links import OUTPUT
 from torchmass.model import NeuralMass
-from torchmass.naming import lookup
+from torchmass.naming import check_called, lookup
 from torchmass.owners import Owner, owner
 from torchmass.partition import Part
 from torchmass.system import System
@@ -75,14 +75,17 @@ class Network(System):
         nodes = node if isinstance(node, NeuralMass) else Groups(node)
         self.node, self.in_size, self.output_unit = nodes, nodes.in_size, nodes.output_unit
         conn, labels, values = taken_apart(conn, labels, values)
-        self.labels, self.methods = _names(labels, nodes.in_size), nodes.methods
+        self.methods = nodes.methods
         first = None if isinstance(nodes, Groups) else next(iter(nodes.states))  # of groups, the first of each
         self.coupled_var, self.target = coupled_var or first, target
         if isinstance(coupling, Mapping):
+            for name in coupling:
+                check_called("coupling", name)
             parts = {name: _coupling(kind, nodes, conn, values) for name, kind in coupling.items()}
             self.coupling = nn.ModuleDict(parts)
         else:
             self.coupling = _coupling(coupling, nodes, conn, values)
+        self.labels = _names(labels, nodes.in_size)
         for part in self.couplings.values():
             self._ends(part)
         if noise is not None:

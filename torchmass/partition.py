@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from torchmass.integrators import MAP
 from torchmass.model import NeuralMass
+from torchmass.naming import check_called
 
 Part = tuple[NeuralMass, Any]  # a model and the indices of its nodes
-RESERVED = frozenset({"history", "noise", *dir(nn.ModuleDict)})  # names of groups that would hide something
 
 
 def partition(parts: Mapping[str, Part] | Sequence[Part]) -> dict[str, tuple[NeuralMass, Tensor]]:
@@ -20,7 +20,7 @@ def partition(parts: Mapping[str, Part] | Sequence[Part]) -> dict[str, tuple[Neu
 
     Raises `TypeError` for what is no model with indices, and `ValueError` unless each of N nodes has one group.
     """
-    if not isinstance(parts, (Mapping, Sequence)):
+    if not isinstance(parts, (Mapping, Sequence)) or isinstance(parts, str):
         kind = type(parts).__name__
         raise TypeError(f"Network needs a model such as HopfStep(in_size=80), or models with indices, got {kind}.")
     named = parts if isinstance(parts, Mapping) else dict(zip(_names(parts), parts, strict=True))
@@ -43,8 +43,7 @@ def _snake(name: str) -> str:
 
 
 def _checked(name: str, part: Any) -> tuple[NeuralMass, Tensor]:
-    if not name.isidentifier() or name.startswith("_") or name in RESERVED:
-        raise ValueError(f"a group cannot be called {name!r}: names of states and parameters begin with it.")
+    check_called("group", name)
     if not (isinstance(part, tuple) and len(part) == 2 and isinstance(part[0], NeuralMass)):
         raise TypeError(f"the group {name} must be a model and its indices, as (HopfStep(in_size=2), [0, 3]).")
     model, given = part

@@ -26,6 +26,8 @@ def as_value(label: str, value: Any, like: Tensor) -> Tensor:
             raise TypeError(f"{label} must be a number, an array or a tensor, got {type(value).__name__}.") from error
     if value.device != like.device:
         raise ValueError(f"{label} is on {value.device}, the model on {like.device}; move one with .to(...).")
+    if value.is_complex():
+        raise TypeError(f"{label} must be real, got {value.dtype}; take its real part, or its absolute value.")
     if not value.is_floating_point():
         return value.to(like.dtype)
     if value.dtype != like.dtype:

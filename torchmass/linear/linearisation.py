@@ -20,6 +20,7 @@ from torchmass.linear.spectrum import cross_spectrum, folded, integrated, power
 from torchmass.linear.stability import unstable_modes
 from torchmass.naming import refuse
 from torchmass.system import System
+from torchmass.values import is_nonfinite
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -184,6 +185,8 @@ def linearise(
 def _check_rest(system: System, where: Point) -> None:
     slopes, matrix = where.slopes.detach(), where.quiet.linear.matrix.detach()
     allowed = (matrix.abs() @ (1 + where.vector.detach().abs()).unsqueeze(-1)).squeeze(-1) + 1e-12
+    if is_nonfinite(matrix):  # which would end the process in LAPACK
+        raise ValueError(f"{system.label} has slopes at the state given that are not finite, to first order.")
     if bool((slopes.abs() > torch.finfo(slopes.dtype).eps ** 0.5 * allowed).any()):
         raise ValueError(
             f"{system.label} does not rest at the state given: slopes reach {float(slopes.abs().max()):.3g} per ms. "

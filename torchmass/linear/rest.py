@@ -12,7 +12,7 @@ from torchmass.dynamics import Dynamics, batch_shape
 from torchmass.history import apart
 from torchmass.linear.linear_network import LinearNetwork, linear_network, stack_like, undelayed
 from torchmass.system import System
-from torchmass.values import as_value
+from torchmass.values import as_value, report
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,9 @@ class Point:
 def point(system: System, state: Mapping[str, Any], inputs: Mapping[str, Any] | None) -> Point:
     """A system in a state, or where it gives none, at the start: where that is drawn, at its declared default."""
     dynamics, names = system.dynamics(), list(system.states)
+    for name, value in dynamics.parameters():
+        if bool((wrong := value.detach().isnan()).any()):
+            raise ValueError(f"{system.label}: {name} is {report(value.detach(), wrong)}; nothing rests where it is.")
     own = names[: len(dynamics.bounds)]
     declared = {name: system.states[name].start for name in own}
     starts = {name: value for name, value in system.starts().items() if isinstance(value, Tensor)}
