@@ -127,6 +127,18 @@ def test_a_table_of_groups_has_numbers_where_a_region_has_the_state():
     np.testing.assert_array_equal(found["clock_x"].loc[:, 1], r["clock_x"][:, 0])
 
 
+def test_a_table_of_what_observers_say_has_their_times():
+    observers = {"bold": tm.BOLDSignal(tr=100.0), "mean": tm.TemporalAverage(100.0), "fast": tm.TemporalAverage(50.0)}
+    r = tm.Simulator(tm.HopfStep(2), dt=0.5).run(400.0, observe=observers, monitors=["x"], batch_size=3)
+    found = r.to_dataframe(["bold", "mean"])
+    assert found.index.names == ["time", "batch", "region"]
+    assert found.loc[(300.0, 2, 1), "bold"] == r["bold"][2, 2, 1].item()
+    assert found.loc[(400.0, 0, 0), "mean"] == r["mean"][3, 0, 0].item()
+    for series in (None, ["bold", "fast"], ["x", "bold"]):
+        with pytest.raises(ValueError, match="at different times, and a table has one index"):
+            r.to_dataframe(series)
+
+
 def test_a_table_of_series_with_different_axes_is_refused():
     r = run(monitors={"E": "E", "mean": lambda s: s.E.mean(-1)})
     with pytest.raises(ValueError, match="one index"):

@@ -150,7 +150,7 @@ class Result(Mapping[str, Tensor]):
         """A `pandas.DataFrame` with a column for each of `series`, by default all, and a row for each entry.
 
         Its index is time in ms, batch and region. A region without a state, as where groups have models of their own,
-        has no number there. Raises `ValueError` for a series of other axes beside these, `ImportError` without pandas.
+        has no number there. Raises `ValueError` for series of different axes or times, `ImportError` without pandas.
         """
         chosen = list(self._series) if series is None else [*series]
         for name in chosen:
