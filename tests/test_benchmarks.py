@@ -300,3 +300,16 @@ def test_the_speed_of_a_model_is_printed(tmp_path):
     assert list(written["millions"]) == ["WongWangStep", "WongWangExcInhStep", "ReducedWongWangStep"]
     for name, speeds in written["millions"].items():
         assert f"| {name} | {speeds['forward']:.0f} | {speeds['gradient']:.0f} |" in printed
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++")
+@pytest.mark.parametrize(("name", "cases"), [("fitting", 2), ("inference", 1)])
+def test_fits_and_simulations_for_inference_are_timed(name, cases, tmp_path):
+    printed, written = run_quickly(name, tmp_path / f"{name}.json")
+    assert len(written["cases"]) == cases
+    for case, row in rows(written):
+        assert row["agrees"] or row["status"].startswith("missing: pip install"), (case["title"], row)
+        assert row["agrees"] or row["engine"].startswith(("tvboptim", "vbi"))
+    for verdict in written["must_reach"]:
+        assert verdict["ratios"] or verdict["missing"]
+        assert verdict["requirement"] in printed
