@@ -75,8 +75,9 @@ def kernel_of(plan: Plan, engine: str) -> str:
         raise TraceError(f"it is {like.dtype} on {like.device}; kernels are for float32 and float64 on CPUs and GPUs.")
     if engine == "triton" and plan.dynamics.links:
         raise TraceError("its nodes are coupled, and networks are fused on the CPU so far.")
-    if ismethod(derivative := plan.dynamics.derivative) and isinstance(derivative.__self__, nn.Module):
-        raise TraceError("its derivative is a method, and what it reads of its module is not in the kernel.")
+    for maths in (plan.dynamics.derivative, plan.dynamics.update):
+        if ismethod(maths) and isinstance(maths.__self__, nn.Module):
+            raise TraceError(f"its {maths.__name__} is a method, and what it reads of its module is not in the kernel.")
     driven = tuple(ABSENT if u is None else HELD if u.shape[0] == 1 else TIMED for u in plan.inputs)
     if plan.dynamics.links:
         refuse_network(plan)
