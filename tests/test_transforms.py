@@ -1,5 +1,7 @@
 """torch.func and torch.compile go through a step and through a run."""
 
+from functools import partial
+
 import pytest
 import torch
 from torch.func import functional_call, grad, jacrev, jvp, vmap
@@ -112,13 +114,48 @@ def test_compile_around_a_run_never_unrolls_it():
     torch.testing.assert_close(torch.autograd.grad(compiled, raw), expected, rtol=1e-12, atol=0)
 
 
+LINKED = {
+    "at once": {"conn": torch.rand(80, 80, dtype=torch.float64) / 80 * (torch.rand(80, 80) < 0.05)},
+    "alike": {"conn": 0.01},
+    "late": {"conn": torch.ones(2, 2, dtype=torch.float64), "delays": [[0.05, 2.0], [1.0, 0.5]]},
+}
+
+
 @pytest.mark.slow
-def test_compile_around_a_network_falls_back_to_the_loop():
-    sim = tm.Simulator(tm.Network(tm.HopfStep(2), [[0.0, 1.0], [1.0, 0.0]]), dt=0.1)
-    loss = lambda u: sim.run(2.0, inputs=u)["x"].square().mean()
-    drive = 0.01 * torch.randn(20, 2)
+@pytest.mark.parametrize("kind", LINKED)
+def test_compile_takes_a_run_of_a_network_as_one_operator(kind, quickly_built):
+    nodes = 80 if kind == "at once" else 2
+    net = tm.Network(tm.HopfStep(nodes), **LINKED[kind]).free("a", "k")
+    sim = tm.Simulator(net, dt=0.1, backend="fused")
+    loss = lambda u: (run := sim.run(None, inputs=2 * u))["x"].square().mean() + run.state["y"].sum()
     torch.compiler.reset()
-    torch.testing.assert_close(torch.compile(loss)(drive), loss(drive), rtol=1e-12, atol=0)
+    compiled = torch.compile(loss, fullgraph=True, backend="aot_eager", dynamic=True)
+    for steps in (20, 30):
+        drive = 0.1 * torch.randn(steps, nodes)
+        found, expected = compiled(drive), loss(drive)
+        torch.testing.assert_close(found, expected, rtol=1e-12, atol=0)
+        gradients = [torch.autograd.grad(value, tuple(net.parameters())) for value in (found, expected)]
+        torch.testing.assert_close(*gradients, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.slow
+def test_compile_does_not_see_delays_and_says_what_it_needs():
+    net = tm.Network(tm.HopfStep(2), torch.ones(2, 2), delays=1.0).free("delays")
+    compiled = partial(torch.compile, fullgraph=True, backend="eager")
+    short = lambda net: tm.Simulator(net, dt=0.1).run(0.3)["x"]
+    torch.compiler.reset()
+    with pytest.raises(Exception, match=r"need max_delay= inside torch\.compile"):
+        compiled(short)(net)
+    reserved = tm.Network(tm.HopfStep(2), torch.ones(2, 2), delays=1.0, max_delay=1.5).free("delays")
+    run = compiled(short)
+    run(reserved)
+    reserved.assign(delays=1.6)
+    with pytest.raises(RuntimeError, match="or beyond max_delay: allow more"):
+        run(reserved)
+
+
+def test_compile_never_unrolls_the_eager_loop():
+    sim = tm.Simulator(tm.HopfStep(2), dt=0.1, backend="eager")
     torch.compiler.reset()
     with pytest.raises(Exception, match="not unrolled into a graph"):
-        torch.compile(loss, fullgraph=True)(drive)
+        torch.compile(lambda: sim.run(2.0)["x"], fullgraph=True)()

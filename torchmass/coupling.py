@@ -14,6 +14,8 @@ from torchmass.sparse import is_sparse, pattern
 from torchmass.values import as_value, report
 
 INTERPOLATIONS = ("linear", "nearest")
+DELAYING = {"delays", "distance", "speed"}
+MARGIN = 1e-6  # of the longest delay, which may be rounded up on its way to another precision
 
 
 class Coupling(Parametrised):
@@ -139,6 +141,20 @@ class Coupling(Parametrised):
     def _find_unset(self) -> None:
         held = self.fixed._buffers.items()
         self._unset = {name for name, value in held if value is not None and not value.ndim and not value}
+        lags = self.lags()
+        self._longest = 0.0 if lags is None else float(lags.detach().max()) * (1 + MARGIN)
+
+    def _reserved(self) -> float | None:
+        """The ms that are reserved for delays; inside torch.compile, which does not see values, those of fixed ones."""
+        if self.max_delay is None and torch.compiler.is_compiling() and not self._free.keys() & DELAYING:
+            return self._longest
+        return self.max_delay
+
+    def fix(self, *names: str) -> Self:
+        """Undo `free`: keep the present values as fixed ones; returns self."""
+        super().fix(*names)
+        self._find_unset()
+        return self
 
     def _is_set(self, name: str) -> bool:
         return name in self._free or name not in self._unset
@@ -171,7 +187,7 @@ class Coupling(Parametrised):
             alike=alike,
             delays=lags,
             nearest=self.nearest,
-            longest=self.max_delay,
+            longest=self._reserved(),
             hold=self.hold,
             mask=None if self.alike else self._learning(),
         )

@@ -34,6 +34,14 @@ def lay_out(system: System, inputs: Any, first: int, steps: int, dt: float) -> t
     return tuple(map(given.get, system.inputs))
 
 
+def rows_of(inputs: Any) -> int:
+    """How many steps the first of the inputs is for, which must be a tensor."""
+    first = next(iter(inputs.values()), None) if isinstance(inputs, Mapping) else inputs
+    if not isinstance(first, Tensor) or not first.ndim:
+        raise ValueError("a run without a duration is as long as its inputs: give a tensor with time leading.")
+    return first.shape[0]
+
+
 def sample(stimulus: Stimulus, first: int, steps: int, dt: float, c: float = 0.0) -> Tensor:
     """A stimulus at the fraction `c` of each of `steps` steps from step `first`: (T, *b, N or 1).
 

@@ -89,6 +89,10 @@ class Link:
     @cached_property
     def connected(self) -> Tensor | None:
         """The pairs whose weight, or its gradient, may be other than 0 in some of a batch, (N, N); None: all."""
+        return self.pairs()
+
+    def pairs(self) -> Tensor | None:
+        """The same, found anew: torch.compile takes no cached property."""
         if self.weights.requires_grad and self.mask is None:
             return None
         pairs = present(self.weights)
@@ -128,8 +132,13 @@ class Link:
         if is_nonfinite(late):
             raise ValueError(f"a delay must be finite, got {report(late, ~late.isfinite())}, in ms.")
         if self.longest is None:
+            if torch.compiler.is_compiling():
+                raise ValueError("delays that are free need max_delay= inside torch.compile, which does not see them.")
             return int(self.lags(dt).detach().max()) + 1
-        if bool((beyond := late > self.longest).any()):
+        if torch.compiler.is_compiling():
+            known = (late <= self.longest).all()
+            torch.ops.aten._assert_async.msg(known, "a delay is no number or beyond max_delay: allow more.")
+        elif bool((beyond := late > self.longest).any()):
             raise ValueError(
                 f"a delay is {report(late, beyond)}, in ms, beyond max_delay={self.longest:g} ms: allow more."
             )

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torchmass.accuracy import DtCheck, relative_difference
 from torchmass.history import apart, checked, remembered
 from torchmass.history import halved as halved_histories
-from torchmass.inputs import lay_out
+from torchmass.inputs import lay_out, rows_of
 from torchmass.integrators import INTEGRATORS, MAP
 from torchmass.kernels import adaptive, compiled, eager, fused
 from torchmass.kernels.choice import choose
@@ -87,13 +87,13 @@ class Simulator(nn.Module):
         for name, rows in pasts.items():
             self.register_buffer(name, as_value(name, rows, model.like), persistent=False)  # follows .to(...)
 
-    def forward(self, duration: float, **options: Any) -> Result:
+    def forward(self, duration: float | None, **options: Any) -> Result:
         """The same as `run`, so that `torch.func.functional_call` reaches it."""
         return self.run(duration, **options)
 
     def run(
         self,
-        duration: float,
+        duration: float | None,
         *,
         monitors: Any = None,
         inputs: Any = None,
@@ -112,6 +112,7 @@ class Simulator(nn.Module):
     ) -> Result:
         """Integrate for `duration` ms and record what follows the first `transient` ms, every `sample_every`-th step.
 
+        Without a duration the run has a step for each row of `inputs`, a tensor or a dict of them.
         `monitors`: None (all states), a list of state names (and `"output"`, the model's output), a callable of the
         states at one time (recorded as `"output"`), or a dict of names to either. `inputs`: a number or a tensor with
         time leading over the whole run for the coupling port, a callable `f(i, t)` called once per step before the
@@ -167,7 +168,7 @@ class Simulator(nn.Module):
 
     def _planned(
         self,
-        duration: float,
+        duration: float | None,
         *,
         transient: float = 0.0,
         sample_every: int = 1,
@@ -177,9 +178,10 @@ class Simulator(nn.Module):
         **options: Any,
     ) -> Plan:
         every = whole("sample_every, in steps,", sample_every)
-        steps, skipped = self._steps("duration", duration), self._steps("transient", transient)
+        steps = rows_of(options.get("inputs")) if duration is None else self._steps("duration", duration)
+        skipped = self._steps("transient", transient)
         if steps < 1 or skipped >= steps:
-            raise ValueError(f"the run ({duration} ms) must be longer than its transient ({transient} ms).")
+            raise ValueError(f"the run ({steps * self.dt} ms) must be longer than its transient ({transient} ms).")
         check_gradient(checkpoint, grad_horizon, gradient)
         gradients = {"checkpoint": checkpoint, "grad_horizon": grad_horizon or 0, "gradient": gradient}
         return self._plan(steps, **options, transient=skipped, every=every, **gradients)

@@ -13,7 +13,7 @@ from torchmass.kernels.kernel import KERNELS, tangent_name
 SECOND = "the fused adjoint has no derivative of its own: use backend='eager' for second derivatives."
 
 
-class CompiledRun(torch.autograd.Function):
+class FusedRun(torch.autograd.Function):
     """Rows, ends and the path from the starts and the leaves; the path is for the adjoint alone."""
 
     @staticmethod
@@ -33,10 +33,7 @@ class CompiledRun(torch.autograd.Function):
         if not ctx.call.adjoint:
             raise RuntimeError(SECOND)
         *leaves, path = ctx.saved_tensors
-        if torch.compiler.is_compiling():  # which knows no second derivative, nor a Function within a backward
-            found = operator.adjoint(ctx.call, leaves, path, gradients[:-2])
-        else:
-            found = FusedAdjoint.apply(ctx.call, len(leaves), *leaves, path, *gradients[:-2])
+        found = FusedAdjoint.apply(ctx.call, len(leaves), *leaves, path, *gradients[:-2])
         by_leaf = dict(zip(ctx.call.wanted, found[ctx.states :], strict=True))
         return (None, None, *found[: ctx.states], *(by_leaf.get(i) for i in range(len(leaves))))
 
@@ -52,10 +49,6 @@ class CompiledRun(torch.autograd.Function):
         # every member is shown the one path there is, so that the adjoint knows that it holds them all
         return (*found, broken, path.expand(size, -1)), (*[1] * len(call.kept), *[0] * states, None, 0)
 
-
-class FusedRun(CompiledRun):
-    """The same with a tangent: torch.compile takes no `Function` that has one."""
-
     @staticmethod
     def jvp(ctx: Any, _: Any, __: Any, *moving: Any) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
         """The tangent of the run: a run of its own, of a step with more states."""
@@ -68,6 +61,18 @@ class FusedRun(CompiledRun):
         along = call._replace(kernel=tangent_name(call.kernel, (None,)), kept=kept, wanted=(), adjoint=False)
         *found, _, _ = FusedRun.apply(along, 2 * states, *starts, *tangents[:states], *both)
         return (*found[: len(kept)], *found[len(kept) + states :], None, None)
+
+
+def recorded(*args: Any) -> list[Tensor]:
+    """The operator where torch records what is done: in the graphs of torch.compile and torch.export, which show it."""
+    call, starts, leaves = Call(*args[:-2]), *args[-2:]
+    if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (*starts, *leaves)):
+        return list(FusedRun.apply(call, len(starts), *starts, *leaves))
+    with torch._C._AutoDispatchBelowAutograd():
+        return operator.forward(call, starts, leaves)
+
+
+operator.LIBRARY.impl("forward", recorded, "Autograd")
 
 
 class Final(torch.autograd.Function):

@@ -47,7 +47,7 @@ class Call(NamedTuple):
     @property
     def rows(self) -> int:
         """How many rows are recorded."""
-        return len(range(self.transient, self.steps, self.every))
+        return max(0, -(-(self.steps - self.transient) // self.every))  # the length of a range is no symbol
 
     @property
     def lanes(self) -> int:
@@ -102,7 +102,7 @@ def prepared(call: Call, starts: Sequence[Tensor], leaves: Sequence[Tensor]) -> 
     rows = [empty((call.rows, *call.shape), dtype) for _ in call.kept]
     end = [torch.empty(call.shape, dtype=dtype) for _ in starts]
     native, placed = _native(call, kernel, leaves, None), dict(zip(call.kept, rows, strict=True))
-    library, size, last = kernel.library(dtype), call.path_size(len(starts)), tails(call, dtype)
+    library, size, last = kernel.library(dtype), call.path_size(len(starts)), tails(call, starts[0])
     if kernel.step.links:
         point_tails(native, call, last, "tail")
         size = prod(call.shape[:-1]) * native.size(library) if call.adjoint else 0

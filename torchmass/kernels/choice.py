@@ -26,7 +26,7 @@ def choose(plan: Plan, asked: str) -> Choice:
     if asked != "auto":
         return Choice(asked, "asked for")
     if torch.compiler.is_compiling():  # one operator in the graph of torch.compile; eager steps could not be in it
-        return Choice("eager" if plan.dynamics.links else "fused", "inside torch.compile")
+        return Choice("fused", "inside torch.compile")
     reason = _against_fused(plan)
     chosen = Choice("eager", reason) if reason else Choice("fused", "the whole loop is one generated kernel")
     build.said_once(f"backend {chosen.backend!r} for {plan.method} with {', '.join(plan.names)}: {chosen.why}")

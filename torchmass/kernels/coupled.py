@@ -91,9 +91,9 @@ def path_size(call: Any, step: StepGraph) -> int:
     return prod(call.shape[:-1]) * nodes * (call.steps * kept + past)
 
 
-def tails(call: Any, dtype: torch.dtype) -> list[Tensor]:
+def tails(call: Any, like: Tensor) -> list[Tensor]:
     """Empty places for the last rows of signals."""
-    return [torch.empty(rows, *call.shape, dtype=dtype) for rows in call.tails[1::2]]
+    return [like.new_empty((rows, *call.shape)) for rows in call.tails[1::2]]
 
 
 def point_tails(native: Native, call: Any, found: Sequence[Tensor | None], name: str) -> None:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from torchmass.integrators import Values
-from torchmass.kernels.autograd import CompiledRun, FusedRun
+from torchmass.kernels.autograd import FusedRun
 from torchmass.kernels.call import Call
 from torchmass.kernels.draws import distinct
 from torchmass.kernels.forward_gradient import forward_gradient
@@ -56,8 +56,8 @@ def _run(plan: Plan, engine: str) -> Outcome:
 
 def _execute(call: Call, starts: Values, leaves: Values) -> Sequence[Tensor]:
     """What the kernel returns, with a gradient and a tangent where one may be asked for."""
-    if torch.compiler.is_compiling():  # which (2.13) gives a Function without gradient the wrong arguments
-        return CompiledRun.apply(call, len(starts), *starts, *leaves) if call.adjoint else forward(call, starts, leaves)
+    if torch.compiler.is_compiling():
+        return forward(call, starts, leaves)
     if call.adjoint or is_transformed():
         return FusedRun.apply(call, len(starts), *starts, *leaves)
     return computed(call, starts, leaves)

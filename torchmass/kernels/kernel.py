@@ -84,7 +84,17 @@ class Kernel:
         return build.is_built(*self._forward[dtype])
 
 
-KERNELS: dict[str, Kernel] = {}  # by name
+class Kernels(dict[str, Kernel]):
+    """The kernels that this process knows, by name."""
+
+    def __missing__(self, name: str) -> Kernel:
+        raise LookupError(
+            f"no kernel {name} in this process: a graph that torch.export saved names the kernels of its runs; make "
+            "the model that was exported, and run it once, before."
+        )
+
+
+KERNELS = Kernels()
 
 
 @constant_when_compiled

@@ -20,18 +20,23 @@ MOST_PAIRS, PAIRS_PER_NODE = 0.15, 1 / 2500
 
 def refuse_network(plan: Plan) -> None:
     """Raise a `TraceError` for what kernels of networks do not do."""
-    if is_transformed() or torch.compiler.is_compiling():
-        raise TraceError("it is a network under torch.func or torch.compile.")
+    if is_transformed():
+        raise TraceError("it is a network under torch.func.")
     if plan.gradient == "forward":
         raise TraceError("its nodes are coupled, and gradient='forward' is for single nodes.")
 
 
 def form_of(link: Link, dt: float, method: str) -> str:
-    """Which sums the link needs: of all alike, at once, of few pairs, or after delays, maybe shorter than a step."""
+    """Which sums the link needs: of all alike, at once, of few pairs, or after delays, maybe shorter than a step.
+
+    Inside torch.compile, which does not see values, those that fit any.
+    """
     if link.alike:
         return TOTAL
     if link.delays is None:
         return SPARSE if _is_sparse(link) else DENSE
+    if torch.compiler.is_compiling():
+        return MIXED
     lags = link.lags(dt).detach()
     if link.connected is not None:
         lags = torch.where(link.connected, lags, torch.inf)  # the others do not count
@@ -40,7 +45,7 @@ def form_of(link: Link, dt: float, method: str) -> str:
 
 def _is_sparse(link: Link) -> bool:
     nodes = link.weights.shape[-1]
-    if not LEAST_NODES <= nodes <= MOST_NODES or link.connected is None:
+    if torch.compiler.is_compiling() or not LEAST_NODES <= nodes <= MOST_NODES or link.connected is None:
         return False
     return int(torch.count_nonzero(link.connected)) <= min(MOST_PAIRS, PAIRS_PER_NODE * nodes) * nodes**2
 
@@ -83,8 +88,9 @@ def _edges(link: Link) -> list[Tensor]:
 
 def _lags(link: Link, dt: float) -> Tensor:
     """The delays in steps; where there can be no connection they never end."""
-    lags, pairs = link.lags(dt), link.connected
-    return lags if link.mask is None or pairs is None else torch.where(pairs, lags, torch.inf)
+    lags = link.lags(dt)
+    pairs = None if link.mask is None else link.pairs()
+    return lags if pairs is None else torch.where(pairs, lags, torch.inf)
 
 
 def _steady(dynamics: Dynamics, link: Link, x0: Values, channel: int) -> Tensor:

@@ -9,6 +9,7 @@ from torch import Tensor
 from torchmass.kernels import call as native
 from torchmass.kernels import launch
 from torchmass.kernels.call import Call
+from torchmass.kernels.coupled import tails
 from torchmass.kernels.kernel import KERNELS
 
 NUMBERS = (
@@ -48,9 +49,18 @@ def _adjoint(*args: Any) -> list[Tensor]:
 
 def _forward_fake(*args: Any) -> list[Tensor]:
     call, starts = Call(*args[:-2]), args[-2]
-    rows = [starts[0].new_empty(call.rows, *call.shape) for _ in call.kept]
-    ends = [starts[0].new_empty(call.shape) for _ in starts]
-    return [*rows, *ends, starts[0].new_empty(1, dtype=torch.int32), starts[0].new_empty(call.path_size(len(starts)))]
+    like = starts[0]
+    rows = [like.new_empty(call.rows, *call.shape) for _ in call.kept]
+    ends = [like.new_empty(call.shape) for _ in starts]
+    broken, path = like.new_empty(1, dtype=torch.int32), like.new_empty(_path_size(call, len(starts)))
+    return [*rows, *ends, *tails(call, like), broken, path]
+
+
+def _path_size(call: Call, states: int) -> Any:
+    """How many numbers are kept for the adjoint; of networks only their kernel knows."""
+    if call.adjoint and KERNELS[call.kernel].step.links:
+        return torch.library.get_ctx().new_dynamic_size()
+    return call.path_size(states)
 
 
 def _adjoint_fake(*args: Any) -> list[Tensor]:

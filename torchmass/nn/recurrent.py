@@ -1,6 +1,7 @@
 """Recurrent: a sequence through a simulator, between two linear maps; packed or padded, with a state in and out."""
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from itertools import groupby
 from typing import Any, Self
 
@@ -90,16 +91,16 @@ class Recurrent(nn.Module):
     def _driven(self, u: Tensor, state: Mapping[str, Tensor] | None) -> tuple[Tensor, RunState]:
         """What the model shows after each row of u, (T, *b, N), and the state in which it ends."""
         simulator, steps = self.simulator, self.steps_per_sample
-        model, dt = simulator.model, simulator.dt
+        model = simulator.model
         if state is not None:
             self._check_state(state, (*u.shape[1:-1], model.in_size))
-        with torch.autocast(u.device.type, enabled=False):
+        with _in_full_precision(u.device.type):
             held = u.to(model.like.dtype).repeat_interleave(steps, 0)
             found = simulator(
-                len(held) * dt,
+                None,
                 inputs=held if self.target is None else {self.target: held},
                 monitors=[self.shown],
-                transient=(steps - 1) * dt,
+                transient=(steps - 1) * simulator.dt,
                 sample_every=steps,
                 x0=state,
             )
@@ -139,6 +140,11 @@ class Recurrent(nn.Module):
         """How samples follow each other."""
         sample = self.steps_per_sample * self.simulator.dt
         return f"{sample:g} ms a sample, shows {self.shown}{', batch_first' if self.batch_first else ''}"
+
+
+def _in_full_precision(device: str) -> AbstractContextManager[Any]:
+    """Where no autocast lowers the precision of a run; nothing where there is none, for graphs would show it."""
+    return torch.autocast(device, enabled=False) if torch.is_autocast_enabled(device) else nullcontext()
 
 
 def _parted(end: RunState, size: int) -> tuple[RunState, RunState]:
