@@ -3,9 +3,11 @@
 import ast
 import subprocess
 import sys
+from configparser import ConfigParser
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 import torchmass as tm
 
@@ -142,6 +144,15 @@ def test_files_and_functions_are_small(path):
             body = node.body[1:] if ast.get_docstring(node) else node.body
             lines = body[-1].end_lineno - body[0].lineno + 1 if body else 0
             assert lines <= 35, f"{node.name} has {lines} lines"
+
+
+def test_extras_are_requirements():
+    """A marker on the line of the name stops setuptools, and with it every installation."""
+    config = ConfigParser(delimiters=["="])
+    config.read(ROOT.parent / "setup.cfg")
+    for extra, value in config["options.extras_require"].items():
+        assert ";" not in value or value.startswith("\n"), f"{extra}: a requirement with a marker needs its own line"
+        assert all(Requirement(line) for line in value.strip().splitlines())
 
 
 def test_public_names_are_documented():
