@@ -183,6 +183,23 @@ def test_a_callback_ends_a_fit_and_sees_it():
     assert seen[-1].best_loss == fit.best_loss
 
 
+@pytest.mark.parametrize("window", [None, 25])
+@pytest.mark.parametrize("backend", [Gradient(lr=0.05, restarts=2), tm.fit.CMA(4)], ids=repr)
+def test_a_fit_tells_the_terms_of_its_loss(window, backend):
+    cosine, rmse = tm.objectives.TimeSeries(distance="cosine"), tm.objectives.TimeSeries()
+    sim, seen, target = hopf(), [], x_of(hopf(0.2), 50.0).detach()
+    sim.model.free(a=(-1.0, 1.0))
+    run = lambda sim, x0: sim.run(12.5, monitors=["x"], sample_every=5, x0=x0)
+    windowed = lambda sim, x0: (lambda found: (found["x"], found.state))(run(sim, x0))
+    predict = (lambda sim: x_of(sim, 50.0)) if window is None else windowed
+    options = {"window": window, "predict": predict, "backend": backend, "priors": {"a": Normal(0.0, 1.0)}}
+    fit = tm.Fitter(sim, 0.5 * cosine + 2 * rmse, target, **options).fit(3, callbacks=[seen.append])
+    for one, loss in [(fit, fit.best_loss), *((step, step.loss) for step in seen)]:
+        assert list(one.terms) == ["TimeSeries(distance='cosine')", "TimeSeries()", "prior"]
+        assert loss == pytest.approx(sum(w * v for w, v in zip((0.5, 2, 1), one.terms.values(), strict=True)))
+    assert list(hopf_fitter().fit(1).terms) == ["objective"]
+
+
 def test_a_prior_makes_the_fit_the_maximum_a_posteriori_in_natural_units():
     sim = tm.Simulator(tm.HopfStep(1, a=0.5).free(a=(0.0, 5.0)), dt=0.1)
     likelihood = lambda a: ((a - 2.0) / 0.5).square().sum() / 2

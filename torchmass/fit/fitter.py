@@ -161,6 +161,7 @@ class Fitter:
             best_params=problem.values(),
             best_loss=found.losses.item(),
             history=history[:, 0] if history.shape[1] == 1 else history,
+            terms={name: term.item() for name, term in found.terms.items()},
             prediction=found.prediction,
             model=problem.sim.model,
             seed=seed,

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from torchmass.fit.checkpoint import Checkpoint
 from torchmass.fit.problem import Problem
+from torchmass.fit.space import Raws
 from torchmass.progress import drawn
 
 KEPT = ("best_losses", "best_flat", "best_seeds", "reference", "stale")
@@ -23,6 +24,7 @@ class FitStep:
     losses: Tensor
     best_losses: Tensor
     flat: Tensor
+    seed: int
     problem: Problem
 
     @property
@@ -38,7 +40,18 @@ class FitStep:
     @property
     def params(self) -> dict[str, Tensor]:
         """The parameters of the lowest loss of the step, in natural units, by name."""
-        return self.problem.at(self.problem.space.split(self.flat[self.losses.argmin()]), self.problem.values)
+        return self.problem.at(self._raws, self.problem.values)
+
+    @property
+    def terms(self) -> dict[str, float]:
+        """The terms of that loss by name, without weights, and the `"prior"`, where there is one: by one more run."""
+        with torch.no_grad():
+            found = self.problem.at(self._raws, lambda: self.problem.evaluate(self.seed).terms)
+        return {name: term.item() for name, term in found.items()}
+
+    @property
+    def _raws(self) -> Raws:
+        return self.problem.space.split(self.flat[self.losses.argmin()])
 
 
 class Journal:
@@ -117,7 +130,7 @@ class Journal:
         improved = self.best_losses < self.reference - self.tolerance
         self.reference = torch.where(improved, self.best_losses, self.reference)
         self.stale = torch.where(improved, 0, self.stale + 1)
-        step = FitStep(self.step, self.losses, self.best_losses, self.flat, self.problem)
+        step = FitStep(self.step, self.losses, self.best_losses, self.flat, self.seed, self.problem)
         self.step += 1
         self.stopped |= not bool(self._running().any())
         if self.step <= self.told:

@@ -13,6 +13,7 @@ from torch.func import functional_call
 from torchmass.fit.space import Raws, Space
 from torchmass.kernels.finite import NonFiniteError, nonfinite_gradient
 from torchmass.naming import lookup
+from torchmass.objectives import Objective
 from torchmass.simulator import Simulator
 from torchmass.start import batch_axes
 from torchmass.values import is_nonfinite, report
@@ -21,10 +22,11 @@ T = TypeVar("T")
 
 
 class Evaluation(NamedTuple):
-    """A loss, () or (C,) for candidates, with what was predicted."""
+    """A loss, () or (C,) for candidates, with what was predicted, and by name the terms that add up to it."""
 
     losses: Tensor
     prediction: Any
+    terms: Mapping[str, Tensor]  # without the weights of the objective
     state: Any = None  # where the run ended, of a window
 
 
@@ -69,19 +71,20 @@ class Problem(nn.Module):
         if self.windows is None:
             with seeded(seed):
                 prediction = self.predict(self._simulator(candidates))
-                return Evaluation(self._losses(prediction, self.target, candidates), prediction)
+                return self._evaluated(prediction, self.target, candidates)
         found: list[Evaluation] = []
         for target in self.windows:
             found.append(self.evaluate_window(seed, candidates, target, found[-1].state if found else None))
-        losses, predictions, states = zip(*found, strict=True)
+        losses, predictions, terms, states = zip(*found, strict=True)
         together = torch.cat(predictions) if all(isinstance(p, Tensor) for p in predictions) else list(predictions)
-        return Evaluation(torch.stack(losses).mean(0), together, states[-1])
+        means = {name: torch.stack([each[name] for each in terms]).mean(0) for name in terms[0]}
+        return Evaluation(torch.stack(losses).mean(0), together, means, states[-1])
 
     def evaluate_window(self, seed: int, candidates: int | None, target: Tensor, x0: Any) -> Evaluation:
         """The loss of one window, simulated from where the one before ended; its state is cut from the graph."""
         with seeded(seed):
             prediction, state = self.predict(self._simulator(candidates), x0)
-            return Evaluation(self._losses(prediction, target, candidates), prediction, state.detach())
+            return self._evaluated(prediction, target, candidates)._replace(state=state.detach())
 
     def losses(self, flat: Tensor, seed: int) -> Tensor:
         """The losses at raw numbers, (n,) to () or (C, n) to (C,)."""
@@ -120,17 +123,22 @@ class Problem(nn.Module):
         sim.candidates = candidates or 1
         return sim
 
-    def _losses(self, prediction: Any, target: Any, candidates: int | None) -> Tensor:
-        loss = self.objective(prediction) if target is None else self.objective(prediction, target)
-        return self._per_candidate(loss, candidates) + self._prior(candidates)
+    def _evaluated(self, prediction: Any, target: Any, candidates: int | None) -> Evaluation:
+        objective, compared = self.objective, (prediction,) if target is None else (prediction, target)
+        composed = isinstance(objective, Objective)
+        found = objective.terms(*compared) if composed else {"objective": objective(*compared)}
+        terms = {name: self._per_candidate(term, candidates) for name, term in found.items()}
+        losses = objective.total(terms) if composed else terms["objective"]
+        if self.priors:
+            terms["prior"] = self._prior(candidates)
+            losses = losses + terms["prior"]
+        return Evaluation(losses, prediction, terms)
 
-    def _prior(self, candidates: int | None) -> Tensor | float:
+    def _prior(self, candidates: int | None) -> Tensor:
         """−log p of the parameters, in natural units."""
-        found: Tensor | float = 0.0
-        for name, prior in self.priors.items():
-            density = prior.log_prob(self._by_name[name].value())
-            found = found - (density.sum() if candidates is None else density.reshape(candidates, -1).sum(1))
-        return found
+        each = [prior.log_prob(self._by_name[name].value()) for name, prior in self.priors.items()]
+        first, *others = [p.sum() if candidates is None else p.reshape(candidates, -1).sum(1) for p in each]
+        return -sum(others, start=first)
 
     @staticmethod
     def _per_candidate(loss: Any, candidates: int | None) -> Tensor:

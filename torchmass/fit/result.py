@@ -14,12 +14,14 @@ class FitResult:
     """The parameters of the lowest loss that a fit met, and how it got there.
 
     `best_params` are those parameters, by name, in natural units; `model` is the fitted one, which now has them.
-    `best_loss` is their loss, and `prediction` what they predict, with the noise of `seed`. `history` holds the lowest
-    loss of each step, (steps,), of each of R starts (steps, R).
+    `best_loss` is their loss and `prediction` what they predict, with the noise of `seed`; `terms` is what that loss
+    adds up, by name and without weights: the terms of the objective and, where there are priors, `"prior"`. `history`
+    holds the lowest loss of each step, (steps,), of each of R starts (steps, R); a callback may log `terms` of each.
     """
 
     best_params: dict[str, Tensor]
     best_loss: float
+    terms: dict[str, float]
     history: Tensor
     prediction: Any
     model: System

@@ -42,6 +42,11 @@ class Objective(ABC):
         """Each term's own value by its name, (*b), without its weight: what to log."""
         return {repr(term): term.loss(prediction, target) for term in self.weights}
 
+    def total(self, terms: Mapping[str, Tensor]) -> Tensor:
+        """The sum of what `terms` gives, with the weights."""
+        first, *others = [weight * terms[repr(term)] for term, weight in self.weights.items()]
+        return sum(others, start=first)
+
     def __mul__(self, weight: float) -> "Objective":
         if isinstance(weight, bool) or not isinstance(weight, Real):
             return NotImplemented
