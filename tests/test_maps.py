@@ -107,3 +107,17 @@ def test_what_needs_a_derivative_refuses_a_map(case):
     ask, message = REFUSED[case]
     with pytest.raises((ValueError, TypeError), match=message):
         ask(RickerMap(2))
+
+
+def test_a_map_that_calls_modules_is_never_fused():
+    class Learned(RickerMap):
+        def __init__(self, in_size=1, **values):
+            super().__init__(in_size, **values)
+            self.net = torch.nn.Linear(1, 1)
+
+        def update(self, s, u, p, dt):
+            return (s.x + dt * self.net(s.x.unsqueeze(-1)).squeeze(-1),)
+
+    sim = tm.Simulator(Learned(2), dt=0.1)
+    assert sim.run(50.0)["x"].requires_grad
+    assert "its update is a method" in sim.explain(50.0).why
