@@ -46,13 +46,13 @@ def adjoint(call: Call, leaves: Sequence[Tensor], path: Tensor, given: Sequence[
     arguments |= _numbered("g_end", given[len(call.kept) :])
     last = call.rows - 1
     arguments |= {"row": last, "due": call.transient + last * call.every, "path": path}
-    loop = kernel.module(path.dtype, call.wanted).adjoint
-    _launch(loop, call, kernel, leaves, path.device, arguments)
-    starts, sums, each = found
+    module, (starts, sums, each) = kernel.module(path.dtype, call.wanted), found
+    _launch(module.adjoint, call, kernel, leaves, path.device, arguments)
+    closing = {"row": 0, "due": 0, "parts": arguments["parts"], "sums": sums}
+    _launch(module.close, call, kernel, leaves, path.device, closing)
     if _may_look(path.device) and any(map(is_nonfinite, (sums, *starts, *each))):  # once more, to see where it broke
         lost = torch.empty(prod(call.shape), dtype=torch.int64, device=path.device)
-        arguments["parts"].zero_()
-        _launch(loop, call, kernel, leaves, path.device, arguments | {"lost": lost})
+        _launch(module.adjoint, call, kernel, leaves, path.device, arguments | {"lost": lost})
         refuse_nonfinite_gradient(call, kernel, int(lost.max()), sums.flatten(1).sum(1))
     by_lane = [summed(call, leaves[i], one, one.sum()) for i, one in zip(call.wanted, sums, strict=False)]
     by_step = zip(call.wanted[len(sums) :], each, strict=True)
@@ -67,8 +67,8 @@ def _places(call: Call, kernel: Kernel, path: Tensor) -> tuple[Found, dict[str, 
     each = [path.new_empty(call.steps, *call.shape) for _ in call.wanted[constants:]]
     scratch = path.new_empty(call.interval * len(starts) * call.lanes)
     parts = path.new_zeros(kernel.code(call.wanted).sums * call.lanes, dtype=torch.float64)
-    places = _numbered("g_x0", starts) | _numbered("each", each) | {"sums": sums, "scratch": scratch, "parts": parts}
-    return (starts, sums, each), places | {"lost": None}
+    places = _numbered("g_x0", starts) | _numbered("each", each) | {"scratch": scratch, "parts": parts, "lost": None}
+    return (starts, sums, each), places
 
 
 def _may_look(device: torch.device) -> bool:

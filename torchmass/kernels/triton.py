@@ -15,7 +15,7 @@ EARLY, LATE = "(now & 3 == 0) | (t == begin)", "(now & 3 == 3) | (t == end - 1)"
 def source(code: StepCode, dtype: str) -> str:
     """A module with the forward loop, or with the adjoint if the code has one."""
     pieces = Pieces(code, dtype)
-    return _adjoint(pieces) if code.has_adjoint else _forward(pieces)
+    return pieces.module(*((_adjoint(pieces), _close(pieces)) if code.has_adjoint else (_forward(pieces),)))
 
 
 def _forward(p: Pieces) -> str:
@@ -49,21 +49,30 @@ def _adjoint(p: Pieces) -> str:
         "end = tl.minimum(begin + interval, steps)",
         *p.load("path", "place"),
         *_steps(p, (), p.store("scratch", "(t - begin)")),
-        *within("for i in range(0, end - begin):", _back(p)),
+        *within("for tile in range(0, (end - begin + TILE - 1) // TILE):", _tile(p)),
     ]
     lines = [
         *p.opening(),
         *(line for k in p.states for line in _given(f"g_{k}", f"g_end_{k}", "lane")),
-        *(f"p_{k} = zero" for k in range(p.code.sums)),
         *within("if lost is not None:", ["found = (zero - 1).to(tl.int64)"]),
         *within("for back in range(0, kept):", segment),
         *(f"tl.store(g_x0_{k} + lane, g_{k}, mask=live)" for k in p.states),
-        *_closed(p),
         *within("if lost is not None:", ["tl.store(lost + lane, found, mask=live)"]),
     ]
     given = [*_each("g_out", range(len(p.states) + 1)), *_each("g_end", p.states), *_each("g_x0", p.states)]
     each = _each("each", range(len(p.code.timed)))
-    return p.function("adjoint", ["path", "scratch", *given, "parts", "sums", *each, "lost"], lines)
+    return p.function("adjoint", ["path", "scratch", *given, "parts", *each, "lost"], lines)
+
+
+def _tile(p: Pieces) -> list[str]:
+    """Some steps backwards: few enough for sums in the number type; those in double are in memory."""
+    places = [f"parts + {k} * padded + lane" for k in range(p.code.sums)]
+    return [
+        "last = end - tile * TILE",
+        *(f"p_{k} = zero" for k in range(p.code.sums)),
+        *within("for i in range(0, tl.minimum(last - begin, TILE)):", _back(p)),
+        *(f"tl.store({place}, tl.load({place}) + p_{k}, mask=live)" for k, place in enumerate(places)),
+    ]
 
 
 def _back(p: Pieces) -> list[str]:
@@ -73,17 +82,13 @@ def _back(p: Pieces) -> list[str]:
     body.add("p", code.step_back.parts)
     for k, node in enumerate(code.step_back.timed):
         body.lines.append(f"tl.store(each_{k} + t * lanes + lane, {body.lanes(node)}, mask=live)")
-    places = [f"parts + {k} * padded + lane" for k in range(code.sums)]
-    flush = [f"tl.store({place}, tl.load({place}) + p_{k}, mask=live)" for k, place in enumerate(places)]
-    flush += [f"p_{k} = zero" for k in range(code.sums)]
     return [
-        "t = end - 1 - i",
+        "t = last - 1 - i",
         *within("if (t == due) & (row >= 0):", [*_rows_back(p), "row -= 1", "due -= every"]),
         *within("if lost is not None:", (_watched(k, len(p.states)) for k in p.states)),
         *p.load("scratch", "(t - begin)"),
         *p.feed(LATE),
         *body.move("g", code.step_back.states).lines,
-        *within("if t & 15 == 0:", flush),  # few enough for a sum in float32; those in double are in memory
         *within("if (t == cut) & (t > 0):", [*(f"g_{k} = zero" for k in p.states), "cut -= horizon"]),
     ]
 
@@ -102,8 +107,8 @@ def _rows_back(p: Pieces) -> list[str]:
     return sum(states, within(f"if {output} is not None:", lines))
 
 
-def _closed(p: Pieces) -> list[str]:
-    """The gradients of the leaves from the sums, in double."""
+def _close(p: Pieces) -> str:
+    """The gradients of the leaves from the sums, in double; apart, since the loop has no room for the leaves."""
     code, graph = p.code, p.graph
     given = {graph.input(f"sum_{k}"): f"s_{k}" for k in range(code.sums)}
     read = [f"s_{k} = tl.load(parts + {k} * padded + lane)" for k in range(code.sums)]
@@ -112,7 +117,7 @@ def _closed(p: Pieces) -> list[str]:
     body.compute(graph.needed(code.closed))
     for k, node in enumerate(code.closed):
         body.lines.append(f"tl.store(sums + {k} * lanes + lane, zero + {body.name(node)}, mask=live)")
-    return [*p.read(), *read, *body.lines]  # once more, since all that time there was no room for them
+    return p.function("close", ["parts", "sums"], [*p.read(), *read, *body.lines])
 
 
 def _steps(p: Pieces, after: Sequence[str], before: Sequence[str] = ()) -> list[str]:

@@ -15,8 +15,9 @@ NUMBERS = (
     *("lanes", "nodes", "simulations", "steps", "first_step", "first_simulation", "every", "interval", "horizon"),
     *("padded", "kept", "row", "due", "cut", "seed"),
 )  # the first row that is met, the step that ends with it, and the first that begins with a cut of the gradient
+TILE = 16  # steps: as many as can be added up in float32
 AT = "leaf_{0} + simulation * leaf_{0}_simulation + node * leaf_{0}_node"
-HEAD = '''"""Generated: {name} of {states}."""
+HEAD = '''"""Generated: the loop of {states}."""
 
 import triton
 import triton.language as tl
@@ -24,7 +25,9 @@ import triton.language as tl
 from torchmass.kernels import device as tm
 
 T = tl.constexpr(tl.{dtype})
-
+TILE = tl.constexpr({tile})
+'''
+OPENING = '''
 
 @triton.jit(do_not_specialize={plain}, do_not_specialize_on_alignment={pointers})
 def {name}({arguments}, BLOCK: tl.constexpr):
@@ -104,16 +107,18 @@ class Pieces:
         self.exact = {code.graph.input(name): f"leaf{k}" for k, name in enumerate(constants)}
         self.exact |= {code.graph.input("dt"): "step"}
 
+    def module(self, *functions: str) -> str:
+        """A module of some kernels."""
+        return HEAD.format(states=", ".join(self.code.step.states), dtype=self.dtype, tile=TILE) + "".join(functions)
+
     def function(self, name: str, arguments: Sequence[str], lines: Iterable[str]) -> str:
-        """A module with a kernel that has these arguments beside numbers and leaves."""
+        """A kernel that has these arguments beside numbers and leaves."""
         leaves = [f"leaf_{k}" for k in (*self.constants, *self.inputs)]
         strides = [f"{leaf}_{axis}" for leaf in leaves for axis in ("step", "simulation", "node")]
         numbers, pointers = [*NUMBERS, *strides], [*leaves, *arguments]
         given = [*(f'{number}: "i64"' for number in numbers), 'dt: "fp64"', *pointers]
-        head = HEAD.format(
+        head = OPENING.format(
             name=name,
-            states=", ".join(self.code.step.states),
-            dtype=self.dtype,
             plain=[*numbers, "dt"],
             pointers=pointers,
             arguments=", ".join(given),
