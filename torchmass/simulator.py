@@ -45,9 +45,9 @@ class Simulator(nn.Module):
     is a map, with a step of its own, it is `map`.
     `history` is what coupled nodes sent before a run that does not say, `{"history_x": …}` as in its `x0`.
     `backend` is `auto` (`fused` wherever it applies, else `eager`; `explain` says which and why), `eager`, `compile`
-    (each step through `torch.compile`) or `fused` (the whole loop in one generated kernel; on the CPU so far, with
-    first derivatives; of networks without `gradient="forward"` and torch.func). Raises `ValueError` for
-    an unknown method or backend and for `dt ≤ 0`.
+    (each step through `torch.compile`), `fused` (the whole loop in one generated kernel, with first derivatives; of
+    networks on the CPU so far, without `gradient="forward"` and torch.func) or `triton` (the kernel that `fused` is on
+    a GPU). Raises `ValueError` for an unknown method or backend and for `dt ≤ 0`.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class Simulator(nn.Module):
             lookup("torchmass", "backend", backend, BACKENDS)
         if method not in solvers and (adjoint or rtol or atol):
             raise ValueError(f"adjoint, rtol and atol are for adaptive methods such as 'dopri5', not {method!r}.")
-        if method in solvers and backend in ("compile", "fused"):
+        if method in solvers and backend in BACKENDS and backend != "eager":
             raise ValueError(f"backend={backend!r} is for fixed steps; {method!r} runs in torchdiffeq.")
         self.model, self.dt, self.method, self.backend = model, float(dt), method, backend
         self.adjoint, self.rtol, self.atol = adjoint, rtol, atol

@@ -44,8 +44,8 @@ def defined(x: Tensor, undefined: Tensor, complaint: str, reason: str) -> Tensor
 
 
 def truth(condition: Tensor) -> bool | None:
-    """Whether a boolean scalar is true; None where its value cannot be seen (vmap, compile)."""
-    if torch.compiler.is_compiling():
+    """Whether a boolean scalar is true; None where its value cannot be seen (vmap, compile, a graph being captured)."""
+    if torch.compiler.is_compiling() or (condition.is_cuda and torch.cuda.is_current_stream_capturing()):
         return None
     try:
         return bool(condition)

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from torchmass.integrators import Values
+from torchmass.kernels import modules
 from torchmass.kernels.autograd import FusedRun
 from torchmass.kernels.call import Call
 from torchmass.kernels.draws import distinct
@@ -19,6 +20,7 @@ from torchmass.kernels.step_graph import ABSENT, HELD, TIMED, StepKind
 from torchmass.kernels.trace import TraceError
 from torchmass.kernels.transforms import is_transformed, needs_gradient
 from torchmass.links import OUTPUT
+from torchmass.undefined import known_false
 
 ENGINES = {"cpu": "cpp", "cuda": "triton"}  # what kernels are written in, by the device that they run on
 
@@ -29,7 +31,9 @@ def run(plan: Plan) -> Outcome:
 
 
 def run_triton(plan: Plan) -> Outcome:
-    """The same in Triton; on the CPU in its interpreter, for tests. Raises `TraceError` where there is none."""
+    """The same in Triton; on the CPU in its interpreter, for tests. Raises `ValueError` where there is none."""
+    if plan.x0[0].device.type == "cpu" and modules.missing() is None and not modules.interprets():
+        raise ValueError(f"backend='triton' is for GPUs, and the model is on the CPU: {modules.INTERPRET}")
     return _run(plan, "triton")
 
 
@@ -49,9 +53,7 @@ def _run(plan: Plan, engine: str) -> Outcome:
     seen = {name: _seen(plan, monitor, series) for name, monitor in plan.monitors.items()}
     own = all(isinstance(monitor, (StateMonitor, OutputMonitor)) for monitor in plan.monitors.values())
     histories = _histories(plan, tails)
-    return Outcome(
-        seen, tuple(ends), histories, finite=own and not torch.compiler.is_compiling() and not found[-2].item()
-    )
+    return Outcome(seen, tuple(ends), histories, finite=own and known_false(found[-2]))
 
 
 def _execute(call: Call, starts: Values, leaves: Values) -> Sequence[Tensor]:

@@ -1,4 +1,8 @@
-"""A call as Triton runs it: the tensors that it writes, and what its kernels are given."""
+"""A call as Triton runs it: the tensors that it writes, and what its kernels are given.
+
+The device is waited for twice, to see whether a run is finite and whether its gradient is; not while a CUDA graph is
+captured, which therefore says nothing of either.
+"""
 
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -14,7 +18,8 @@ from torchmass.kernels.native import laid_out
 from torchmass.values import is_nonfinite
 
 # A thread has one lane, since the states, constants and normals of more would not fit its 255 registers; a program has
-# four warps, one for each scheduler of a multiprocessor, and few enough that large kernels find room.
+# four warps, one for each scheduler of a multiprocessor, and few enough that large kernels find room. So each thread
+# reads only what it wrote itself, and no barrier is needed.
 WARPS = 4
 BLOCK = 32 * WARPS
 
@@ -50,13 +55,15 @@ def adjoint(call: Call, leaves: Sequence[Tensor], path: Tensor, given: Sequence[
     _launch(module.adjoint, call, kernel, leaves, path.device, arguments)
     closing = {"row": 0, "due": 0, "parts": arguments["parts"], "sums": sums}
     _launch(module.close, call, kernel, leaves, path.device, closing)
-    if _may_look(path.device) and any(map(is_nonfinite, (sums, *starts, *each))):  # once more, to see where it broke
+    totals = sums.flatten(1).sum(1).to(path.dtype)
+    if is_nonfinite(torch.cat((totals, torch.stack([x.sum() for x in (*starts, *each)])))):  # once more, to see where
         lost = torch.empty(prod(call.shape), dtype=torch.int64, device=path.device)
         _launch(module.adjoint, call, kernel, leaves, path.device, arguments | {"lost": lost})
-        refuse_nonfinite_gradient(call, kernel, int(lost.max()), sums.flatten(1).sum(1))
-    by_lane = [summed(call, leaves[i], one, one.sum()) for i, one in zip(call.wanted, sums, strict=False)]
+        refuse_nonfinite_gradient(call, kernel, int(lost.max()), totals)
+    by_lane = zip(call.wanted, sums, totals.unbind(), strict=False)  # those that change in time are left over
     by_step = zip(call.wanted[len(sums) :], each, strict=True)
-    return [*starts, *by_lane, *(summed_steps(call, leaves[i], steps) for i, steps in by_step)]
+    own = [summed(call, leaves[i], gradient, total) for i, gradient, total in by_lane]
+    return [*starts, *own, *(summed_steps(call, leaves[i], steps) for i, steps in by_step)]
 
 
 def _places(call: Call, kernel: Kernel, path: Tensor) -> tuple[Found, dict[str, Any]]:
@@ -69,11 +76,6 @@ def _places(call: Call, kernel: Kernel, path: Tensor) -> tuple[Found, dict[str, 
     parts = path.new_zeros(kernel.code(call.wanted).sums * call.lanes, dtype=torch.float64)
     places = _numbered("g_x0", starts) | _numbered("each", each) | {"scratch": scratch, "parts": parts, "lost": None}
     return (starts, sums, each), places
-
-
-def _may_look(device: torch.device) -> bool:
-    """Whether values may be looked at, for which the device has to be waited for: not while a graph is captured."""
-    return device.type != "cuda" or not torch.cuda.is_current_stream_capturing()
 
 
 def _launch(

@@ -9,6 +9,7 @@ from types import ModuleType
 
 from torchmass.kernels.build import cache_dir
 
+INTERPRET = "use backend='fused' there, or set TRITON_INTERPRET=1 before Python starts for Triton's interpreter."
 INSTALL = "pip install 'torchmass[gpu]'"
 
 
@@ -18,7 +19,17 @@ class NoTritonError(ImportError):
 
 def missing() -> str | None:
     """Why no kernel can be had for a GPU here, or None."""
-    return None if importlib.util.find_spec("triton") else "triton is not installed"
+    try:
+        return None if importlib.util.find_spec("triton") else "triton is not installed"
+    except ValueError:  # None in its place
+        return "triton is not installed"
+
+
+def interprets() -> bool:
+    """Whether Triton interprets kernels, as its environment said when it was imported."""
+    from triton import JITFunction, language
+
+    return not isinstance(language.zeros, JITFunction)
 
 
 @cache

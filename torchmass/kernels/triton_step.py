@@ -27,7 +27,7 @@ from torchmass.kernels import device as tm
 T = tl.constexpr(tl.{dtype})
 TILE = tl.constexpr({tile})
 '''
-OPENING = '''
+OPENING = """
 
 @triton.jit(do_not_specialize={plain}, do_not_specialize_on_alignment={pointers})
 def {name}({arguments}, BLOCK: tl.constexpr):
@@ -39,7 +39,7 @@ def {name}({arguments}, BLOCK: tl.constexpr):
     draws = (first_simulation + simulation % simulations).to(tl.uint32)
     places = node.to(tl.uint32)
     zero = tl.full((BLOCK,), 0.0, T)
-'''
+"""
 
 
 class Block:
