@@ -60,6 +60,13 @@ def test_matrices_are_kept_as_given_asymmetric_and_with_their_diagonal(three):
     assert three.distances is DISTANCES
 
 
+def test_it_prints_as_a_line(three):
+    linked = three.weights > 0
+    told = f"Connectome(3 regions ({', '.join(three.labels)}), {int(linked.sum())} links of up to "
+    assert repr(three).startswith(told)
+    assert len(repr(tm.datasets.synthetic_connectome(68))) < 100
+
+
 def test_its_length_is_the_number_of_regions(three):
     assert len(three) == three.in_size == 3
 

@@ -80,6 +80,8 @@ def test_a_coupling_is_documented(kind):
     doc = COUPLINGS[kind].__doc__ or ""
     assert "Source:" in doc
     assert r"\(" in doc
+    listed = doc.partition("Parameters::")[2].split()
+    assert set(COUPLINGS[kind].declarations) <= set(listed)
 
 
 def test_sines_of_differences_are_summed_pair_by_pair_with_the_lag_of_the_target():
@@ -131,6 +133,14 @@ def test_a_kuramoto_network_equals_that_of_the_functional_reference(array):
     net = tm.KuramotoNetwork(6, omega=ARRAYS["kuramoto.omega"], **KURAMOTO[array])
     found = net.rhs({"theta": ARRAYS["kuramoto.theta"]}, theta_inp=ARRAYS["kuramoto.inputs"])["theta"]
     torch.testing.assert_close(found, ARRAYS[f"kuramoto.{array}"], rtol=1e-10, atol=1e-12)
+
+
+def test_a_kuramoto_network_takes_a_connectome_with_its_names_and_at_a_speed_its_distances():
+    connectome = tm.datasets.synthetic_connectome(12, density=0.5)
+    net = tm.KuramotoNetwork(12, connectome, speed=2.0)
+    assert net.labels == connectome.labels
+    torch.testing.assert_close(net.coupling.weights, connectome.weights / 12)
+    torch.testing.assert_close(net.coupling.lags(), connectome.delays(2.0))
 
 
 def test_a_kuramoto_network_is_in_the_catalogue_and_says_what_it_is():

@@ -78,6 +78,12 @@ def test_regions_have_weights_to_themselves_which_without_self_clears(regions, c
     assert int(one.without_self().weights.diagonal().count_nonzero()) == 0
 
 
+@pytest.mark.parametrize(("regions", "deaf", "mute"), [(66, 0, 0), (68, 0, 0), (76, 2, 2), (96, 0, 0), (192, 12, 4)])
+def test_some_regions_of_76_and_192_hear_of_no_other_or_send_nothing(regions, deaf, mute):
+    linked = tvb_connectome(regions).without_self().weights > 0
+    assert (int((~linked.any(1)).sum()), int((~linked.any(0)).sum())) == (deaf, mute)
+
+
 @ALL
 def test_distances_are_the_same_in_both_directions(regions):
     distances = tvb_connectome(regions).distances

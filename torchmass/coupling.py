@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from torchmass.bounds import NONNEGATIVE, POSITIVE
-from torchmass.declare import Param
+from torchmass.declare import Param, tabled
 from torchmass.links import Link, present
 from torchmass.parametrised import Parametrised
 from torchmass.sparse import is_sparse, pattern
@@ -52,6 +52,10 @@ class Coupling(Parametrised):
     distance = Param(0.0, "mm", "Length of each connection.", per="edge", bounds=NONNEGATIVE)
     speed = Param(3.0, "mm/ms", "Speed of conduction.", per="all", bounds=POSITIVE)
     k = Param(1.0, "", "Global gain.")
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls.__doc__ = tabled(cls)
 
     def __init__(
         self,

@@ -1,5 +1,6 @@
 """Declarations: a quantity's default, unit, bounds and meaning, each said once, on one line."""
 
+import inspect
 from collections.abc import Iterable
 from copy import copy
 from dataclasses import dataclass, field
@@ -141,6 +142,12 @@ def table(title: str, declarations: Iterable[Declaration]) -> str:
         for row in rows
     ]
     return "\n".join([f"{title}::", "", *lines, ""])
+
+
+def tabled(cls: type) -> str:
+    """The docstring of a class with the table of its parameters."""
+    listed = table("Parameters", declared(cls, Param).values())
+    return "\n\n".join(filter(None, [inspect.cleandoc(vars(cls).get("__doc__") or ""), listed]))
 
 
 def _rule(bounds: Bounds) -> str:

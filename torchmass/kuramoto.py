@@ -1,5 +1,6 @@
 """Kuramoto's network of phases."""
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -8,7 +9,7 @@ from torch import Tensor
 from torchmass.couplings import SineCoupling
 from torchmass.declare import Input, Param, State
 from torchmass.model import NeuralMass
-from torchmass.network import Network
+from torchmass.network import Network, taken_apart
 from torchmass.sparse import pattern
 from torchmass.values import as_value, check_shape
 
@@ -45,10 +46,10 @@ class KuramotoNetwork(Network):
         \sin(\theta_j(t - d_{ij}) - \theta_i - \alpha_i) + I_i
 
     with 𝒩 = N, or 1 where `normalize_by_n` is False; a node is its own neighbour where `exclude_self` is False.
-    `conn` is w, (N, N) or (B, N, N), `[to, from]`, dense or sparse, or a number for all pairs alike (the default, 1),
-    which costs O(N) a step instead of O(N²). `omega` (rad/ms), `init_theta` (rad) and `noise_theta` are of the nodes,
-    `k` and `alpha` (rad, of the node that receives) of the coupling. Between all pairs, with frequencies of density g
-    that is symmetric, phases synchronise above k = 2/(πg(0)). With `delays` in ms, or `distance` in mm and `speed` in
+    `conn` is w, (N, N) or (B, N, N), `[to, from]`, dense or sparse, a `Connectome`, or a number for all pairs alike
+    (the default, 1), which costs O(N) a step instead of O(N²). `omega` (rad/ms), `init_theta` (rad) and `noise_theta`
+    are of the nodes, `k` and `alpha` (rad, of the node that receives) of the coupling. Between all pairs, with
+    frequencies of density g that is symmetric, phases synchronise above k = 2/(πg(0)). With `delays` in ms, or `distance` in mm and `speed` in
     mm/ms, phases are those of d ms ago; one delay τ between all synchronises them at Ω = ω − k(N − 1)/N sin(Ωτ + α).
 
     Raises `TypeError` for an unknown name and `ValueError` for a wrong value or shape.
@@ -75,9 +76,11 @@ class KuramotoNetwork(Network):
         delays: Any = None,
         distance: Any = None,
         speed: Any = None,
+        labels: Sequence[str] | None = None,
         **values: Any,
     ) -> None:
-        node = PhaseStep(in_size, **values)
+        node, late = PhaseStep(in_size, **values), {"delays": delays, "distance": distance, "speed": speed}
+        conn, labels, late = taken_apart(conn, labels, late)
         weights, mask = as_value("conn", conn, node.like), pattern(conn)
         if not weights.ndim and not exclude_self:
             weights = weights.expand(in_size, in_size)
@@ -87,7 +90,5 @@ class KuramotoNetwork(Network):
             weights = weights * others if exclude_self else weights
             mask = mask & (others != 0) if exclude_self and mask is not None else mask
         weights = weights / in_size if normalize_by_n else weights
-        late = {"delays": delays, "distance": distance, "speed": speed}
-        super().__init__(
-            node, coupling=SineCoupling(weights, in_size, like=node.like, mask=mask, k=k, alpha=alpha, **late)
-        )
+        coupling = SineCoupling(weights, in_size, like=node.like, mask=mask, k=k, alpha=alpha, **late)
+        super().__init__(node, coupling=coupling, labels=labels)

@@ -13,7 +13,7 @@ from torch import Tensor
 from torchmass.datasets.files import numbered, read_csv, read_npz, read_tvb_zip, write_npz
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Connectome:
     """N regions, `labels`, joined by `weights`, (N, N) ≥ 0, over `distances`, (N, N) ≥ 0, in mm.
 
@@ -64,6 +64,12 @@ class Connectome:
 
     def __len__(self) -> int:
         return self.in_size
+
+    def __repr__(self) -> str:
+        names = ", ".join(self.labels[:3]) + ", …" * (len(self) > 3)
+        linked = self.weights > 0
+        far = float(self.distances[linked].max()) if bool(linked.any()) else 0.0
+        return f"Connectome({len(self)} regions ({names}), {int(linked.sum())} links of up to {far:.3g} mm)"
 
     @property
     def in_size(self) -> int:

@@ -23,7 +23,8 @@ def tvb_connectome(regions: int = 76) -> Connectome:
     Weights are in arbitrary units. Those of 66 and 68 are the same in both directions, as from diffusion imaging; those
     of 76, 96 and 192, from 0 to 3, are directed. Most regions have a weight to themselves: see `without_self`. Labels
     begin with r or l; in 96 they end with _R or _L. In 192, r and l stand on the opposite sides of those in 76, at the
-    same centres, and 22 links between different regions are 0 mm long.
+    same centres, and 22 links between different regions are 0 mm long. In 76, rCC and
+    lCC have no link to others; in 192, six regions of each side hear of no other, and CAUD and CC send to none.
 
     Raises `ValueError` for another number, `ImportError` without tvb-data, `FileNotFoundError` without the file in it.
     """

@@ -10,8 +10,7 @@ import torch
 from torch import Tensor
 
 from torchmass.bounds import POSITIVE, Bounds
-from torchmass.declare import Param
-from torchmass.observe.observer import tabled
+from torchmass.declare import Param, tabled
 from torchmass.parametrised import Parametrised
 from torchmass.stimuli.times import milliseconds
 from torchmass.values import is_nonfinite

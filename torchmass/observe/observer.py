@@ -1,6 +1,5 @@
 """Observer: what is seen of a signal, of all of it at once or stretch by stretch as a run produces it."""
 
-import inspect
 import re
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, Self
@@ -8,7 +7,7 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor
 
-from torchmass.declare import Param, declared, table
+from torchmass.declare import tabled
 from torchmass.memory import Carry
 from torchmass.parametrised import Parametrised
 from torchmass.result import Quantity
@@ -108,12 +107,6 @@ class Observer(Parametrised):
         from torchmass.observe.chain import Chain  # which is an Observer
 
         return Chain(self, *others)
-
-
-def tabled(cls: type) -> str:
-    """The docstring of a class with the table of its parameters."""
-    listed = table("Parameters", declared(cls, Param).values())
-    return "\n\n".join(filter(None, [inspect.cleandoc(vars(cls).get("__doc__") or ""), listed]))
 
 
 def taken(carry: Carry | None) -> int:

@@ -1,6 +1,5 @@
 """What every stimulus is: values over time, per region, that add and multiply into further stimuli."""
 
-import inspect
 from abc import abstractmethod
 from collections.abc import Callable
 from functools import reduce
@@ -9,7 +8,7 @@ from typing import Any, ClassVar, cast
 import torch
 from torch import Tensor, nn
 
-from torchmass.declare import Param, declared, table
+from torchmass.declare import Param, tabled
 from torchmass.parametrised import Parametrised
 from torchmass.undefined import known_false
 from torchmass.values import is_nonfinite, report
@@ -29,8 +28,7 @@ class Stimulus(nn.Module):
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        rows = table("Parameters", declared(cls, Param).values())
-        cls.__doc__ = f"{inspect.cleandoc(cls.__doc__ or '')}\n\n{rows}".rstrip()
+        cls.__doc__ = tabled(cls)
 
     @abstractmethod
     def evaluate(self, t: Tensor) -> Tensor:
