@@ -45,12 +45,13 @@ class KuramotoNetwork(Network):
         \dot\theta_i = \omega_i + \frac{k}{\mathcal N}\sum_{j \ne i} w_{ij}\,
         \sin(\theta_j(t - d_{ij}) - \theta_i - \alpha_i) + I_i
 
-    with 𝒩 = N, or 1 where `normalize_by_n` is False; a node is its own neighbour where `exclude_self` is False.
-    `conn` is w, (N, N) or (B, N, N), `[to, from]`, dense or sparse, a `Connectome`, or a number for all pairs alike
-    (the default, 1), which costs O(N) a step instead of O(N²). `omega` (rad/ms), `init_theta` (rad) and `noise_theta`
-    are of the nodes, `k` and `alpha` (rad, of the node that receives) of the coupling. Between all pairs, with
-    frequencies of density g that is symmetric, phases synchronise above k = 2/(πg(0)). With `delays` in ms, or `distance` in mm and `speed` in
-    mm/ms, phases are those of d ms ago; one delay τ between all synchronises them at Ω = ω − k(N − 1)/N sin(Ωτ + α).
+    with 𝒩 = N, or 1 where `normalize_by_n` is False; a node is its own neighbour where `exclude_self` is False. `conn`
+    is w, (N, N) or (B, N, N), `[to, from]`, dense or sparse, a `Connectome`, or a number for all pairs alike (the
+    default, 1), which costs O(N) a step instead of O(N²). `omega` (rad/ms), `init_theta` (rad) and `noise_theta` are of
+    the nodes, `k` and `alpha` (rad, of the node that receives) of the coupling. Between all pairs, with frequencies of
+    density g that is symmetric, phases synchronise above k = 2/(πg(0)). With `delays` in ms, or `distance` in mm and
+    `speed` in mm/ms, phases are those of d ms ago; one delay τ between all synchronises them at Ω = ω − k(N − 1)/N
+    sin(Ωτ + α).
 
     Raises `TypeError` for an unknown name and `ValueError` for a wrong value or shape.
 
