@@ -1,5 +1,6 @@
 """A fit finds known parameters, returns those of the best loss, refuses what is not finite, and survives a kill."""
 
+import re
 import subprocess
 import sys
 from functools import partial
@@ -385,6 +386,10 @@ def test_a_result_prints_what_was_found():
     text = repr(point_fitter().fit(3))
     assert text.startswith("FitResult(best_loss=")
     assert "after 3 steps; a=0." in text
+    sim = tm.Simulator(tm.HopfStep(2, a=torch.tensor([0.1, 0.3])).free("a"), dt=0.5)
+    fitter = tm.Fitter(sim, tm.objectives.TimeSeries(), torch.ones(4, 2), backend="scipy")
+    assert repr(fitter) == "Fitter(a by Scipy('L-BFGS-B', {}), objective=TimeSeries())"
+    assert re.search(r"a=\S+ to \S+ \(2,\)\)$", repr(fitter.fit(1)))
 
 
 def test_a_bar_shows_the_loss(capsys):

@@ -2,11 +2,10 @@
 
 from typing import Any
 
+from torchmass.datasets.packages import require
+
 
 def drawn(steps: int, label: str, **options: Any) -> Any:
     """A bar of so many steps, as a context; `update(n)` moves it. Raises `ImportError` without tqdm."""
-    try:
-        from tqdm.auto import tqdm
-    except ImportError as error:
-        raise ImportError("progress=True draws with tqdm: pip install 'torchmass[fit]'.") from error
+    tqdm = require("tqdm.auto", "progress=True", "fit").tqdm
     return tqdm(total=steps, desc=label, mininterval=0.2, **options)

@@ -8,10 +8,12 @@ from typing import Any
 
 def require(module: str, what: str, extra: str = "data") -> Any:
     """The module that `what` needs, imported; raises an `ImportError` that names the extra when it is missing."""
+    package = module.partition(".")[0]
     try:
+        importlib.import_module(package)
         return importlib.import_module(module)
     except ImportError as error:
-        raise ImportError(f"{what} needs {module.partition('.')[0]}: pip install 'torchmass[{extra}]'.") from error
+        raise ImportError(f"{what} needs {package}: pip install 'torchmass[{extra}]'.") from error
 
 
 def shipped(package: str, *parts: str) -> Path:

@@ -85,6 +85,10 @@ class Fitter:
         self.problem = Problem(sim, objective, target, predict, priors or {}, parts, window)
         self.backend = lookup("torchmass", "fit backend", backend, BACKENDS)() if isinstance(backend, str) else backend
 
+    def __repr__(self) -> str:
+        of = ", ".join(self.problem.space.names)
+        return f"Fitter({of} by {self.backend!r}, objective={self.problem.objective!r})"
+
     def loss(self, seed: int = 0) -> Tensor:
         """The loss of the present parameters, with the noise of `seed`."""
         return self.problem.evaluate(seed).losses

@@ -160,10 +160,21 @@ class Problem(nn.Module):
             return
         first = int(wrong.nonzero()[0]) if losses.ndim else None
         one = raws if first is None else {path: raw[first] for path, raw in raws.items()}
-        at = ", ".join(f"{name}={_brief(value)}" for name, value in self.at(one, self.values).items())
+        at = listed(self.at(one, self.values))
         which = "" if first is None else f" of candidate {first}"
         loss = losses.detach().flatten()[first or 0].item()
         raise NonFiniteError(f"the loss{which} is {loss} at {at}: try other bounds, a smaller dt or a shorter run.")
+
+
+def listed(params: Mapping[str, Tensor]) -> str:
+    """Parameters by name, those of several numbers by the least and the largest."""
+    return ", ".join(f"{name}={_brief(value)}" for name, value in params.items())
+
+
+def _brief(value: Tensor) -> str:
+    if value.numel() == 1:
+        return f"{value.item():.4g}"
+    return f"{value.min().item():.4g} to {value.max().item():.4g} {tuple(value.shape)}"
 
 
 @contextmanager
@@ -202,9 +213,3 @@ def _refuse_nonfinite(label: str, target: Any) -> None:
         raise ValueError(
             f"{label} must be finite, got {report(target, ~fine)}: leave such samples out of what is compared."
         )
-
-
-def _brief(value: Tensor) -> str:
-    if value.numel() == 1:
-        return f"{value.item():.4g}"
-    return f"{value.min().item():.4g} to {value.max().item():.4g} {tuple(value.shape)}"

@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import Tensor
 
-from torchmass.fit.problem import Problem
+from torchmass.fit.problem import Problem, listed
 from torchmass.system import System
 
 
@@ -35,9 +35,4 @@ class FitResult:
         return len(self.history)
 
     def __repr__(self) -> str:
-        params = ", ".join(f"{name}={_brief(value)}" for name, value in self.best_params.items())
-        return f"FitResult(best_loss={self.best_loss:.4g} after {self.n_steps} steps; {params})"
-
-
-def _brief(value: Tensor) -> str:
-    return f"{value.item():.4g}" if value.numel() == 1 else f"{value.mean().item():.4g} on average {tuple(value.shape)}"
+        return f"FitResult(best_loss={self.best_loss:.4g} after {self.n_steps} steps; {listed(self.best_params)})"

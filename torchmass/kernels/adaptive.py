@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from torchmass.datasets.packages import require
 from torchmass.kernels.finite import watched
 from torchmass.kernels.plan import Outcome, Plan
 
@@ -41,10 +42,7 @@ def run(plan: Plan, adjoint: bool, rtol: float | None, atol: float | None) -> Ou
 
 
 def _solver(adjoint: bool) -> Any:
-    try:
-        import torchdiffeq
-    except ImportError as error:
-        raise ImportError("adaptive methods need torchdiffeq: pip install 'torchmass[adaptive]'.") from error
+    torchdiffeq = require("torchdiffeq", "an adaptive method", "adaptive")
     return torchdiffeq.odeint_adjoint if adjoint else torchdiffeq.odeint
 
 

@@ -1,23 +1,17 @@
 """The axes that plots are drawn on, and the only place that imports plotting libraries."""
 
 from collections.abc import Sequence
-from importlib import import_module
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+from torchmass.datasets import packages
+
 CYCLE = 10  # more lines than this repeat the colours of the default cycle
 
-
-def require(module: str) -> Any:
-    """The module, imported; raises an `ImportError` that names the extra when its package is missing."""
-    package = module.partition(".")[0]
-    try:
-        import_module(package)
-        return import_module(module)
-    except ImportError as error:
-        raise ImportError(f"plotting needs {package}: pip install 'torchmass[viz]'.") from error
+require = partial(packages.require, what="plotting", extra="viz")
 
 
 def canvas(ax: "Axes | None", width: float = 6.4, height: float = 3.6) -> "Axes":
