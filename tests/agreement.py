@@ -40,9 +40,10 @@ def node_of(cls, n, batch=None, noise="none", **values):
 
 def outcome(sim, steps, *, inputs, x0=None, **options):
     """The series and the ends of a run by name, and the gradients of a loss of all of them by what they are of."""
-    drive = {name: torch.as_tensor(value).requires_grad_() for name, value in inputs.items()}
+    device = sim.model.like.device
+    drive = {name: torch.as_tensor(value, device=device).requires_grad_() for name, value in inputs.items()}
     start = sim.model.initial_state(seed=3) if x0 is None else x0
-    start = {f"start of {name}": value.detach().clone().requires_grad_() for name, value in start.items()}
+    start = {f"start of {name}": value.detach().to(device, copy=True).requires_grad_() for name, value in start.items()}
     x0 = {name.removeprefix("start of "): value for name, value in start.items()}
     run = sim.run(steps * sim.dt, inputs=drive, x0=x0, seed=2, **options)
     assert run.backend == sim.backend
@@ -51,7 +52,8 @@ def outcome(sim, steps, *, inputs, x0=None, **options):
     leaves = dict(sim.named_parameters()) | start | drive
     loss = sum(value.square().mean() for value in seen.values())
     found = torch.autograd.grad(loss, list(leaves.values()), materialize_grads=True)  # zero behind a horizon
-    return seen | {f"gradient of {name}": value for name, value in zip(leaves, found, strict=True)}
+    found = seen | {f"gradient of {name}": value for name, value in zip(leaves, found, strict=True)}
+    return {name: value.cpu() for name, value in found.items()}
 
 
 def assert_equal(found, expected, tolerance=EXACT, gradients=None):

@@ -80,7 +80,8 @@ def simulator(backend, cls, method, noise, coupling=None):
         model = tm.Network(model, weights, coupling=coupling, k=0.1)
         model.coupling.free("weights", "k")
     method = method if method in cls.methods else None  # a map steps by itself
-    return tm.Simulator(model, step_of(cls, 0.05), method, backend)
+    device = "cuda" if backend == "triton" and torch.cuda.is_available() else "cpu"
+    return tm.Simulator(model.to(device), step_of(cls, 0.05), method, backend)
 
 
 def results(backend, steps, cls, monitors="all", checkpoint="none", **model):

@@ -1,6 +1,7 @@
 """What a run will be computed with, how large that is and what memory it takes; printed by `Simulator.explain`."""
 
 from dataclasses import dataclass, replace
+from math import prod
 
 import torch
 
@@ -11,6 +12,8 @@ from torchmass.kernels.fused import call_of, engine_of, kernel_of, leaves_of
 from torchmass.kernels.kernel import KERNELS
 from torchmass.kernels.plan import Plan
 from torchmass.stretches import length_of
+
+KERNELLED = ("fused", "triton")
 
 
 @dataclass(frozen=True)
@@ -60,18 +63,17 @@ def explain(plan: Plan, asked: str) -> Explanation:
     """What `backend=asked` comes to for this plan. Raises `TraceError` for a fused run that cannot be."""
     backend, why = choose(plan, asked)
     like = plan.x0[0]
-    fused = _fused(plan) if backend == "fused" else None
+    fused = _fused(plan, "triton" if backend == "triton" else engine_of(plan)) if backend in KERNELLED else None
     with torch.no_grad():
         row = sum(value.numel() for value in plan.record(plan.x0).values())
     return Explanation(backend, why, plan.method, plan.steps, len(plan.rows) * row * like.element_size(), fused)
 
 
-def _fused(plan: Plan) -> Fused:
+def _fused(plan: Plan, engine: str) -> Fused:
     length = length_of(plan)
     stretched = length < plan.steps  # a network keeps all steps of one stretch, and computes the others again
     if stretched:
         plan = replace(plan, steps=length, transient=min(plan.transient, length - 1), checkpoint="none")
-    engine = engine_of(plan)
     name = kernel_of(plan, engine)
     leaves = leaves_of(plan, name)
     kernel, call, like = KERNELS[name], call_of(plan, name, leaves, engine), plan.x0[0]
@@ -81,9 +83,8 @@ def _fused(plan: Plan) -> Fused:
     kept = path_size(call, kernel.step) if kernel.step.links else call.path_size(len(plan.x0))
     path = kept * like.element_size() if reverse else 0
     interval = length if stretched else 1 if kernel.step.links else call.interval
-    return Fused(
-        forward, backward, interval, path, threads(call, kernel, leaves, wanted), kernel.is_built(like.dtype, engine)
-    )
+    many = threads(call, kernel, leaves, wanted) if engine == "cpp" else prod(call.shape)  # of a GPU, one a lane
+    return Fused(forward, backward, interval, path, many, kernel.is_built(like.dtype, engine))
 
 
 def _bytes(count: float) -> str:

@@ -22,6 +22,8 @@ from torchmass.values import is_nonfinite
 # reads only what it wrote itself, and no barrier is needed.
 WARPS = 4
 BLOCK = 32 * WARPS
+# Products and sums may be one operation, as GCC makes them for the CPU; no loop waits for loads of the next step.
+OPTIONS = {"num_warps": WARPS, "num_stages": 1, "enable_fp_fusion": True}
 
 Found = tuple[list[Tensor], Tensor, list[Tensor]]
 
@@ -105,9 +107,7 @@ def _launch(
     }
     leaf = _numbered("leaf", [view for view, *_ in laid])
     with torch.cuda.device(device) if device.type == "cuda" else nullcontext():
-        loop[(-(-lanes // BLOCK),)](
-            **numbers, **strides, **leaf, **given, BLOCK=BLOCK, num_warps=WARPS, num_stages=1, enable_fp_fusion=True
-        )
+        loop[(-(-lanes // BLOCK),)](**numbers, **strides, **leaf, **given, BLOCK=BLOCK, **OPTIONS)
 
 
 def _numbered(name: str, tensors: Sequence[Tensor | None]) -> dict[str, Tensor | None]:
