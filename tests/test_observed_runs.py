@@ -1,5 +1,6 @@
 """A run that observers see while it goes on: the same as observing its series, in less memory, with the gradient."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -65,6 +66,24 @@ def test_observed_rows_have_units_and_are_kept_in_files(tmp_path):
         assert loaded.dims(name) == r.dims(name)
 
 
+@pytest.mark.parametrize("batch_size", [None, 2])
+def test_spectra_have_frequencies_and_units(tmp_path, batch_size):
+    observers = {"power": tm.Subsample(2.0).then(tm.Spectrum(100.0)), "over_time": tm.Spectrogram(50.0)}
+    sim = simulator(tm.Network(tm.JansenRitStep(3), W, labels=["a", "b", "c"]))
+    r = sim.run(300.0, observe=observers, batch_size=batch_size)
+    batch = () if batch_size is None else ("batch",)
+    assert r.units == {"power": "(mV)²/Hz", "over_time": "(mV)²/Hz"}
+    assert r.dims("power") == ("frequency_power", *batch, "region")
+    assert r.dims("over_time") == ("time_over_time", "frequency_over_time", *batch, "region")
+    r.save(tmp_path / "run.nc")
+    for found in (r, tm.Result.load(tmp_path / "run.nc")):
+        power = found.to_xarray().power
+        assert power.frequency_power.units == "Hz"
+        np.testing.assert_allclose(power.frequency_power, tm.Spectrum(100.0).frequencies(2.0))
+        np.testing.assert_allclose(power.sel(frequency_power=20.0, region="b"), r["power"][2, ..., 1])
+        assert found.to_dataframe(["power"]).index.names == ["frequency", *batch, "region"]
+
+
 @pytest.mark.parametrize("free", ["k", "delays", "weights", "I_o", "sigma"])
 def test_gradients_through_observers_are_those_of_the_series(free):
     found = {}
@@ -86,6 +105,17 @@ def test_gradients_through_observers_are_those_of_the_series(free):
         found[way] = torch.autograd.grad(bold.square().sum(), free_ones)
     for one, two in zip(found["loop"], found["series"], strict=True):
         torch.testing.assert_close(one, two, rtol=1e-8, atol=1e-14)
+
+
+@pytest.mark.parametrize("observer", [tm.Correlation(), tm.Spectrum(300.0)], ids=repr)
+def test_what_is_known_at_the_end_has_the_gradient_of_the_series(observer):
+    net, observer = network().free("k", "I_o"), observer.of("S")
+    sim = simulator(net)
+    found = sim.run(2000.0, observe={"it": observer}, seed=1)["it"]
+    wanted = observer(sim.run(2000.0, monitors=["S"], seed=1)["S"], dt=1.0)
+    torch.testing.assert_close(found, wanted)
+    gradients = [torch.autograd.grad(x.square().sum(), list(net.parameters())) for x in (found, wanted)]
+    torch.testing.assert_close(*gradients)
 
 
 def test_a_gradient_taken_after_a_functional_call_is_that_of_its_values():

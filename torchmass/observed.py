@@ -15,6 +15,7 @@ from torchmass.monitors import OUTPUT, resolve
 from torchmass.naming import refuse
 from torchmass.observe.chain import Chain
 from torchmass.observe.observer import Observer
+from torchmass.result import Quantity
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,10 @@ class Watch:
         It may be computed again long after the run, when `torch.func.functional_call` has put other values back.
         """
         return functional_call(_Feed(self.observer), dict(self.values), (carry, z, self.dt))
+
+    def quantity(self, seen: Quantity) -> Quantity:
+        """What its rows are, of a series that is `seen`."""
+        return self.observer.quantity(seen, self.dt)
 
     def found(self) -> Tensor:
         """All rows, or what is known at the end."""

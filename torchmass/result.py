@@ -15,6 +15,7 @@ from torchmass.export import dataframe, mne, xarray
 from torchmass.memory import Memory
 from torchmass.naming import lookup, refuse
 
+FREQUENCY = "frequency"  # the axis of spectra
 OBSERVED = "observed"  # what a file calls the memories of observers
 
 
@@ -51,11 +52,15 @@ class RunState(dict[str, Tensor]):
 
 
 class Quantity(NamedTuple):
-    """What a series is: its unit, None where none is known, and the name and the entries of its last axis."""
+    """What a series is: its unit, None where none is known, and the name and the entries of its last axis.
+
+    A spectrum has an axis of `frequencies`, in Hz, before those of batch and region.
+    """
 
     unit: str | None
     axis: str
     entries: tuple[str, ...] | tuple[int, ...]
+    frequencies: tuple[float, ...] | None = None
 
 
 class Result(Mapping[str, Tensor]):
@@ -112,17 +117,20 @@ class Result(Mapping[str, Tensor]):
     def dims(self, name: str) -> tuple[str, ...]:
         """The names of the axes of a series: `time`, `batch` (or `batch_0`, `batch_1`, …), and `region`.
 
-        What only the nodes of one group have ends in `region_<group>`; an axis of another size is `<series>_0`, ….
+        What observers say has `time_<series>` and, of spectra, `frequency_<series>`; what only the nodes of one group
+        have ends in `region_<group>`; an axis of another size is `<series>_0`, ….
         """
-        series, (_, axis, entries) = lookup("the result", "series", name, self._series), self.quantities[name]
-        timed = self._clocks.get(name, self.ts) is not None
-        shape, batch = tuple(series.shape[timed:]), tuple(next(iter(self.state.values())).shape[:-1])
+        series = lookup("the result", "series", name, self._series)
+        _, axis, entries, frequencies = self.quantities[name]
+        leading = [self._time_of(name)] if self._clocks.get(name, self.ts) is not None else []
+        leading += [] if frequencies is None else [f"{FREQUENCY}_{name}"]
+        shape, batch = tuple(series.shape[len(leading) :]), tuple(next(iter(self.state.values())).shape[:-1])
         if shape[: len(batch)] != batch:
             batch = ()
         batches = ("batch",) if len(batch) == 1 else tuple(f"batch_{i}" for i in range(len(batch)))
         rest = shape[len(batch) :]
         named = (axis,) if rest == (len(entries),) else tuple(f"{name}_{i}" for i in range(len(rest)))
-        return (*([self._time_of(name)] if timed else []), *batches, *named)
+        return (*leading, *batches, *named)
 
     def _time_of(self, name: str) -> str:
         return f"time_{name}" if name in self._clocks else "time"
@@ -130,21 +138,23 @@ class Result(Mapping[str, Tensor]):
     def to_xarray(self) -> Any:
         """An `xarray.Dataset`: a variable for each series with its `dims`, and the unit as its attribute `units`.
 
-        `time` is `ts`, in ms; a region is called by its label or, where nodes have none, by its index. Seed, dt, method
-        and backend are attributes of the Dataset. Raises `ImportError` without xarray.
+        `time` is `ts`, in ms, frequencies are in Hz; a region is called by its label or, where nodes have none, by its
+        index. Seed, dt, method and backend are attributes of the Dataset. Raises `ImportError` without xarray.
         """
         variables = {name: xarray.Variable(self.dims(name), self[name], unit) for name, unit in self.units.items()}
         quantities = self.quantities.values()
-        coords: dict[str, Sequence[Any]] = {axis: entries for _, axis, entries in quantities}
+        coords: dict[str, Sequence[Any]] = {axis: entries for _, axis, entries, _ in quantities}
         coords |= {} if self.labels is None else {"region": self.labels}
-        clocks = {
-            self._time_of(name): xarray.Variable((self._time_of(name),), t, "ms") for name, t in self._own_times()
-        }
+        scales = {axis: xarray.Variable((axis,), values, unit) for axis, (values, unit) in self._scales().items()}
         made = {"seed": self.seed, "dt": self.state.dt, "method": self.method, "backend": self.backend}
-        return xarray.dataset(variables | clocks | {"time": xarray.Variable(("time",), self.ts, "ms")}, coords, made)
+        return xarray.dataset(variables | scales, coords, made)
 
-    def _own_times(self) -> list[tuple[str, Tensor]]:
-        return [(name, times) for name, times in self._clocks.items() if times is not None]
+    def _scales(self) -> dict[str, tuple[Tensor, str]]:
+        """The axes along which there are numbers, with these and their unit."""
+        clocks = {self._time_of(name): (times, "ms") for name, times in self._clocks.items() if times is not None}
+        spectra = {name: known.frequencies for name, known in self.quantities.items() if known.frequencies is not None}
+        hertz = {f"{FREQUENCY}_{name}": (torch.tensor(f, dtype=torch.float64), "Hz") for name, f in spectra.items()}
+        return {"time": (self.ts, "ms"), **clocks, **hertz}
 
     def to_dataframe(self, series: Sequence[str] | None = None) -> Any:
         """A `pandas.DataFrame` with a column for each of `series`, by default all, and a row for each entry.
@@ -165,10 +175,9 @@ class Result(Mapping[str, Tensor]):
         first row. Raises `ValueError` for an unknown unit, for less than two rows and for more than one batch axis,
         `ImportError` without MNE.
         """
-        values, (known, _, entries) = lookup("the result", "series", series, self._series), self.quantities[series]
-        return mne.signals(
-            values, self.times(series), [str(entry) for entry in entries], known if unit is None else unit
-        )
+        values, quantity = lookup("the result", "series", series, self._series), self.quantities[series]
+        names = [str(entry) for entry in quantity.entries]
+        return mne.signals(values, self.times(series), names, quantity.unit if unit is None else unit)
 
     def save(self, path: str | Path) -> None:
         """Keep all of it in a NetCDF file (`.nc`) or a Zarr store (`.zarr`), which replaces what is there.
@@ -202,7 +211,7 @@ class Result(Mapping[str, Tensor]):
             _seed(held.attrs),
             held.attrs["backend"],
             held.attrs["method"],
-            lambda: {n: Quantity(unit, dims[-1], entries.get(dims[-1], ())) for n, (dims, _, unit) in series.items()},
+            lambda: {name: _quantity(name, variable, entries) for name, variable in series.items()},
             labels if labels and isinstance(labels[0], str) else None,
             {name: _clock(entries, name) for name, (dims, _, _) in series.items() if dims[0] != "time"},
         )
@@ -238,6 +247,11 @@ def _state(end: Any) -> RunState:
     observed = {name: Memory.of(text, held) for name, text in json.loads(end.attrs[OBSERVED]).items()}
     whole = {name: int(end.attrs[name]) for name in ("step", "first_simulation")}
     return RunState(states, observed, **whole, seed=_seed(end.attrs), dt=float(end.attrs["dt"]))
+
+
+def _quantity(name: str, variable: xarray.Variable, entries: Mapping[str, tuple[Any, ...]]) -> Quantity:
+    axis = variable.dims[-1]
+    return Quantity(variable.unit, axis, entries.get(axis, ()), entries.get(f"{FREQUENCY}_{name}"))
 
 
 def _clock(entries: Mapping[str, tuple[Any, ...]], name: str) -> Tensor | None:

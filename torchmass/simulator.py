@@ -276,9 +276,7 @@ class Simulator(nn.Module):
             plan.seed,
             backend,
             plan.method,
-            partial(
-                quantities, self.model, plan.monitors, {n: (w.series, w.observer.quantity) for n, w in watches.items()}
-            ),
+            partial(quantities, self.model, plan.monitors, {n: (w.series, w.quantity) for n, w in watches.items()}),
             self.model.labels,
             {name: watch.times(plan) for name, watch in watches.items()},
         )

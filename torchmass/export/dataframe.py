@@ -5,7 +5,7 @@ from typing import Any
 
 from torchmass.datasets.packages import require
 
-TIME, REGION = "time", "region"
+TIME, REGION, FREQUENCY = "time", "region", "frequency"
 
 
 def table(dataset: Any, series: Sequence[str]) -> Any:
@@ -33,8 +33,8 @@ def table(dataset: Any, series: Sequence[str]) -> Any:
 
 
 def _plain(dim: str) -> str:
-    """An axis without what tells it from its like: regions of one group, times of one observer."""
-    return next((name for name in (TIME, REGION) if dim.startswith(f"{name}_")), dim)
+    """An axis without what tells it from its like: regions of one group, times and frequencies of one observer."""
+    return next((name for name in (TIME, REGION, FREQUENCY) if dim.startswith(f"{name}_")), dim)
 
 
 def _times(variable: Any) -> Any:

@@ -53,9 +53,9 @@ class Chain(Compound):
     def spacing(self, dt: float) -> float | None:
         return self[-1].spacing(self._steps(dt)[-1])
 
-    def quantity(self, seen: Quantity) -> Quantity:
-        for observer in self:
-            seen = observer.quantity(seen)
+    def quantity(self, seen: Quantity, dt: float) -> Quantity:
+        for observer, step in zip(self, self._steps(dt), strict=True):
+            seen = observer.quantity(seen, step)
         return seen
 
     def whole(self, z: Tensor, dt: float) -> Tensor:

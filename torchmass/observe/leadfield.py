@@ -91,7 +91,7 @@ class LeadField(Observer):
             seen = seen + self._noise(self.noise_factor, first, seen)
         return (counted(first + len(z)),), self.referenced(seen)
 
-    def quantity(self, seen: Quantity) -> Quantity:
+    def quantity(self, seen: Quantity, dt: float) -> Quantity:
         return Quantity(self.unit, "sensor", self.sensors or tuple(range(self.value("L").shape[-2])))
 
     def referenced(self, seen: Tensor) -> Tensor:

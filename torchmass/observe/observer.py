@@ -61,8 +61,8 @@ class Observer(Parametrised):
         """The time between two rows in ms, of a signal sampled every `dt` ms; None where rows are not in time."""
         return dt
 
-    def quantity(self, seen: Quantity) -> Quantity:
-        """What its rows are, of a signal that is `seen`: of no known unit, where a subclass does not say."""
+    def quantity(self, seen: Quantity, dt: float) -> Quantity:
+        """What its rows are, of a signal that is `seen` every `dt` ms: of no known unit, if a subclass does not say."""
         return seen._replace(unit=None)
 
     def forward(self, z: Tensor, *, dt: float) -> Tensor:

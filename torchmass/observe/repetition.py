@@ -19,7 +19,7 @@ class Scanned(Observer):
     def spacing(self, dt: float) -> float:
         return self.samples(dt) * dt
 
-    def quantity(self, seen: Quantity) -> Quantity:
+    def quantity(self, seen: Quantity, dt: float) -> Quantity:
         return seen._replace(unit="")
 
 

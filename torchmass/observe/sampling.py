@@ -22,7 +22,7 @@ class Periodic(Observer):
     def spacing(self, dt: float) -> float:
         return self.samples(dt) * dt
 
-    def quantity(self, seen: Quantity) -> Quantity:
+    def quantity(self, seen: Quantity, dt: float) -> Quantity:
         return seen
 
     def extra_repr(self) -> str:

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from torchmass.observe.observer import Carry, Observer, counted, taken
+from torchmass.result import Quantity
 from torchmass.spectra import frequencies, periodograms
 from torchmass.values import whole_steps
 
@@ -18,6 +19,11 @@ class Windowed(Observer):
     def frequencies(self, dt: float) -> Tensor:
         """The frequencies in Hz, (F,): multiples of 1000/window up to 500/dt."""
         return frequencies(self._length(dt), dt)
+
+    def quantity(self, seen: Quantity, dt: float) -> Quantity:
+        squares = {None: None, "": "1/Hz"}  # of what has no unit, or none that is known
+        unit = squares.get(seen.unit, f"({seen.unit})²/Hz")
+        return seen._replace(unit=unit, frequencies=tuple(self.frequencies(dt).tolist()))
 
     def _length(self, dt: float) -> int:
         return whole_steps("window", self.window, dt, least=2)
