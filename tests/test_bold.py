@@ -165,6 +165,13 @@ def test_a_tr_that_was_meant_in_seconds_is_refused(tr):
         tm.BOLDSignal(tr=tr)
 
 
+@pytest.mark.parametrize("tr", [0.0, -1.0, float("inf"), float("nan")])
+@pytest.mark.parametrize("cls", [tm.BOLDSignal, tm.HRFBold])
+def test_a_tr_that_is_no_time_is_refused_without_advice(cls, tr):
+    with pytest.raises(ValueError, match=rf"finite, got {tr}\.$"):
+        cls(tr=tr)
+
+
 def test_a_tr_that_is_no_multiple_of_dt_is_refused():
     with pytest.raises(ValueError, match="no multiple of dt"):
         tm.BOLDSignal(tr=105.0)(torch.zeros(10, 1), dt=10.0)

@@ -72,7 +72,7 @@ def test_spectra_have_frequencies_and_units(tmp_path, batch_size):
     sim = simulator(tm.Network(tm.JansenRitStep(3), W, labels=["a", "b", "c"]))
     r = sim.run(300.0, observe=observers, batch_size=batch_size)
     batch = () if batch_size is None else ("batch",)
-    assert r.units == {"power": "(mV)²/Hz", "over_time": "(mV)²/Hz"}
+    assert r.units == {"power": "mV²/Hz", "over_time": "mV²/Hz"}
     assert r.dims("power") == ("frequency_power", *batch, "region")
     assert r.dims("over_time") == ("time_over_time", "frequency_over_time", *batch, "region")
     r.save(tmp_path / "run.nc")

@@ -26,5 +26,6 @@ class Scanned(Observer):
 def checked_tr(tr: float | None) -> float | None:
     """A repetition time in ms, or None; raises a `ValueError` for one that was meant in seconds."""
     if tr is not None and not LEAST <= tr < float("inf"):
-        raise ValueError(f"tr is in ms and at least {LEAST:g}, got {tr}; {tr} s are tr={1000 * tr:g}.")
+        meant = f"; {tr} s are tr={1000 * tr:g}" if 0 < tr < LEAST else ""
+        raise ValueError(f"tr is in ms, at least {LEAST:g} and finite, got {tr}{meant}.")
     return None if tr is None else float(tr)

@@ -21,9 +21,7 @@ class Windowed(Observer):
         return frequencies(self._length(dt), dt)
 
     def quantity(self, seen: Quantity, dt: float) -> Quantity:
-        squares = {None: None, "": "1/Hz"}  # of what has no unit, or none that is known
-        unit = squares.get(seen.unit, f"({seen.unit})²/Hz")
-        return seen._replace(unit=unit, frequencies=tuple(self.frequencies(dt).tolist()))
+        return seen._replace(unit=_squared(seen.unit), frequencies=tuple(self.frequencies(dt).tolist()))
 
     def _length(self, dt: float) -> int:
         return whole_steps("window", self.window, dt, least=2)
@@ -44,6 +42,13 @@ class Windowed(Observer):
     def extra_repr(self) -> str:
         """The window."""
         return f"window={self.window:g}"
+
+
+def _squared(unit: str | None) -> str | None:
+    """The unit of a density of power."""
+    if not unit:  # none, or none that is known
+        return None if unit is None else "1/Hz"
+    return f"{unit if unit.isalpha() else f'({unit})'}²/Hz"
 
 
 class Spectrum(Windowed):
