@@ -380,6 +380,12 @@ def test_a_checkpoint_of_another_fit_is_refused(tmp_path):
     for fitter in (hopf_fitter(hopf(beta=2.0)), hopf_fitter(backend="lbfgs"), hopf_fitter(priors={"a": Normal(0, 1)})):
         with pytest.raises(ValueError, match="holds another fit"):
             fitter.fit(2, checkpoint=tmp_path / "fit.pt")
+    run, target = {"predict": x_of}, x_of(hopf(0.2)).detach()
+    composed = lambda weight: tm.objectives.TimeSeries() + weight * tm.objectives.TimeSeries(distance="cosine")
+    sim = hopf_fitter().problem.sim
+    tm.Fitter(sim, composed(0.5), target, **run).fit(2, checkpoint=tmp_path / "composed.pt")
+    with pytest.raises(ValueError, match=r"objective was TimeSeries\(\) \+ 0.5 .*, is .* \+ 0.7"):
+        tm.Fitter(sim, composed(0.7), target, **run).fit(2, checkpoint=tmp_path / "composed.pt")
 
 
 def test_a_result_prints_what_was_found():

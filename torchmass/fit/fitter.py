@@ -1,5 +1,6 @@
 """Fitter: finds the free parameters of a simulation that make what it predicts most like a target."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol
@@ -87,7 +88,7 @@ class Fitter:
 
     def __repr__(self) -> str:
         of = ", ".join(self.problem.space.names)
-        return f"Fitter({of} by {self.backend!r}, objective={self.problem.objective!r})"
+        return f"Fitter({of} by {self.backend!r}, objective={_told(self.problem.objective)})"
 
     def loss(self, seed: int = 0) -> Tensor:
         """The loss of the present parameters, with the noise of `seed`."""
@@ -144,6 +145,7 @@ class Fitter:
             "parameters": {leaf.name: str(leaf.bounds) for leaf in problem.space.leaves},
             "values": digest(problem),
             "target": digest(problem.target),
+            "objective": _told(problem.objective),
             "simulator": f"dt={problem.sim.dt}, {problem.sim.method}",
             "priors": {name: str(prior) for name, prior in problem.priors.items()},
             "windows": 1 if problem.windows is None else len(problem.windows),
@@ -172,3 +174,8 @@ class Fitter:
             problem=problem,
             raw=journal.best_flat[best],
         )
+
+
+def _told(function: Any) -> str:
+    """A function as it shows itself, without its address, which in another process is another one."""
+    return re.sub(r" at 0x[0-9a-f]+", "", repr(function))
