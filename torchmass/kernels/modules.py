@@ -7,22 +7,16 @@ from hashlib import sha256
 from pathlib import Path
 from types import ModuleType
 
+from torchmass.datasets.packages import require
 from torchmass.kernels.build import cache_dir
 
 INTERPRET = "use backend='fused' there, or set TRITON_INTERPRET=1 before Python starts for Triton's interpreter."
 INSTALL = "pip install 'torchmass[gpu]'"
 
 
-class NoTritonError(ImportError):
-    """Triton, which compiles kernels for GPUs, is not installed."""
-
-
 def missing() -> str | None:
     """Why no kernel can be had for a GPU here, or None."""
-    try:
-        return None if importlib.util.find_spec("triton") else "triton is not installed"
-    except ValueError:  # None in its place
-        return "triton is not installed"
+    return None if importlib.util.find_spec("triton") else "triton is not installed"
 
 
 def interprets() -> bool:
@@ -34,9 +28,8 @@ def interprets() -> bool:
 
 @cache
 def load(source: str) -> ModuleType:
-    """The module of this source. Raises `NoTritonError`."""
-    if why := missing():
-        raise NoTritonError(f"{why}: {INSTALL}.")
+    """The module of this source. Raises an `ImportError` where Triton is not installed."""
+    require("triton", "the fused loop on a GPU", "gpu")
     path = cache_dir() / f"torchmass_{sha256(source.encode()).hexdigest()[:32]}.py"
     if not _holds(path, source):
         with tempfile.NamedTemporaryFile("w", dir=path.parent, suffix=".tmp", encoding="utf-8", delete=False) as file:
