@@ -77,6 +77,7 @@ class Simulator(nn.Module):
             raise ValueError(f"backend={backend!r} is for fixed steps; {method!r} runs in torchdiffeq.")
         self.model, self.dt, self.method, self.backend = model, float(dt), method, backend
         self.adjoint, self.rtol, self.atol = adjoint, rtol, atol
+        self.often = False  # as layers of networks set it: a kernel is built for short runs, too
         self.candidates = 1  # along the first batch axis, as a fit sets it: they draw the same random numbers
         # of runs that do not say, as inference sets them; without `seeds` they take theirs from torch's generator
         self.first_simulation = 0
@@ -249,6 +250,7 @@ class Simulator(nn.Module):
             first_step=first_step,
             first_simulation=first_simulation,
             candidates=self.candidates,
+            often=self.often,
             **recorded,
         )
 

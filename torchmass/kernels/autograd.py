@@ -63,16 +63,15 @@ class FusedRun(torch.autograd.Function):
         return (*found[: len(kept)], *found[len(kept) + states :], None, None)
 
 
-def recorded(*args: Any) -> list[Tensor]:
+def recorded(keys: Any, *args: Any) -> list[Tensor]:
     """The operator where torch records what is done: in the graphs of torch.compile and torch.export, which show it."""
     call, starts, leaves = Call(*args[:-2]), *args[-2:]
     if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (*starts, *leaves)):
         return list(FusedRun.apply(call, len(starts), *starts, *leaves))
-    with torch._C._AutoDispatchBelowAutograd():
-        return operator.forward(call, starts, leaves)
+    return torch.ops.torchmass.forward.default.redispatch(keys & torch._C._after_autograd_keyset, *args)
 
 
-operator.LIBRARY.impl("forward", recorded, "Autograd")
+operator.LIBRARY.impl("forward", recorded, "Autograd", with_keyset=True)
 
 
 class Final(torch.autograd.Function):

@@ -132,7 +132,10 @@ def _tails(plan: Plan) -> list[tuple[int, int]]:
 def _histories(plan: Plan, tails: Sequence[Tensor]) -> Values:
     """The past of each source when the run has ended."""
     pairs = zip(plan.histories, tails, strict=True)
-    return tuple(tail if len(tail) == len(past) else torch.cat((past[len(tail) :], tail)) for past, tail in pairs)
+    # sizes, since a length is no symbol
+    return tuple(
+        tail if tail.size(0) == past.size(0) else torch.cat((past[tail.size(0) :], tail)) for past, tail in pairs
+    )
 
 
 def _kept(plan: Plan) -> tuple[int, ...]:

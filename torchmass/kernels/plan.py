@@ -83,6 +83,7 @@ class Plan:
     seed: int | None = None
     first_step: int = 0
     first_simulation: int = 0
+    often: bool = False  # there are many such runs: a kernel pays for short ones, too
     candidates: int = 1  # along the first batch axis: they draw the same random numbers
     checkpoint: int | str = "none"  # or "sqrt", or the steps between two states that are kept for the gradient
     grad_horizon: int = 0  # steps over which gradients are carried back; 0: all

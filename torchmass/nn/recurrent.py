@@ -31,8 +31,13 @@ class Recurrent(nn.Module):
     Called with x, `(T, B, input_size)`, or `(B, T, input_size)` with `batch_first`, `(T, input_size)` for one sequence,
     or a `PackedSequence`, and a state, a dict of `(B, N)` by name, or None for the model's start. Returns `(y, state)`:
     y has the form of x, the state is that after the last sample of each sequence, with the past where there are delays;
-    without `return_state`, y alone, as the next module of an `nn.Sequential` takes it. Under autocast the linear maps
-    are of lower precision, the states are not.
+    without `return_state`, y alone, as the next module of an `nn.Sequential` takes it.
+
+    Under autocast the linear maps are of lower precision, the states are not; a gradient that overflows raises, so that
+    a `GradScaler` of float16 must not start too high, and bfloat16 needs none. Inside `torch.compile` and
+    `torch.export` the run is one operator with a gradient, for any number of samples (for which no `dynamic=True` is
+    needed); packed sequences and noise, whose sizes and seeds a graph cannot show, break it. A graph that was saved
+    names its kernel: the process that loads it must have made the same layer, and run it once.
 
     Raises `ValueError` for samples of a wrong size, sequences without samples, states of another batch and for a
     precision below float32, and `NonFiniteError` when a state leaves the finite numbers, naming the step.
@@ -53,6 +58,7 @@ class Recurrent(nn.Module):
         super().__init__()
         self.input, self.simulator, self.output = input, simulator, output
         self.shown, self.target, self.batch_first, self.return_state = shown, target, batch_first, return_state
+        simulator.often = True
         self.steps_per_sample = whole("steps_per_sample", steps_per_sample)
 
     def free(self, *names: str, **bounds: tuple[float, float] | Bounds) -> Self:
@@ -64,6 +70,8 @@ class Recurrent(nn.Module):
     def forward(self, x: Tensor | PackedSequence, state: Mapping[str, Tensor] | None = None) -> Any:
         """The sequence y, and the state in which each sequence ends."""
         self._check(x)
+        if state is not None:
+            self._check_state(state, x)
         if isinstance(x, PackedSequence):
             y, end = self._packed(x, state)
         else:
@@ -92,8 +100,6 @@ class Recurrent(nn.Module):
         """What the model shows after each row of u, (T, *b, N), and the state in which it ends."""
         simulator, steps = self.simulator, self.steps_per_sample
         model = simulator.model
-        if state is not None:
-            self._check_state(state, (*u.shape[1:-1], model.in_size))
         with _in_full_precision(u.device.type):
             held = u.to(model.like.dtype).repeat_interleave(steps, 0)
             found = simulator(
@@ -106,20 +112,27 @@ class Recurrent(nn.Module):
             )
         return found[self.shown], found.state
 
-    def _check_state(self, state: Mapping[str, Tensor], shape: tuple[int, ...]) -> None:
+    def _check_state(self, state: Mapping[str, Tensor], x: Tensor | PackedSequence) -> None:
+        if not isinstance(state, Mapping):
+            raise TypeError(
+                f"state must be a dict of (B, N) by name, as a layer returns it, got {type(state).__name__}."
+            )
+        if isinstance(x, PackedSequence):
+            batch = (int(x.batch_sizes[0]),)
+        else:
+            batch = x.shape[:-2] if self.batch_first else x.shape[1:-1]
         now, past = apart(state)
         for name, value in (*now.items(), *past.items()):
-            own = (*shape[:-1], self.simulator.model.size_of(name))
+            own = (*batch, self.simulator.model.size_of(name))
             if tuple(value.shape[name in past :]) != own:
+                shape = f"({', '.join(['H'] * (name in past) + [*map(str, own)])})"
                 raise ValueError(
-                    f"state[{name!r}] must be {(..., *own) if name in past else own}, of as many sequences as x, got "
-                    f"shape {tuple(value.shape)}."
+                    f"state[{name!r}] must be {shape}, of as many sequences as x, got shape {tuple(value.shape)}."
                 )
 
     def _packed(self, x: PackedSequence, state: Mapping[str, Tensor] | None) -> tuple[PackedSequence, RunState]:
         """Sequences of different lengths: one that ends leaves the batch, and others go on from where they are."""
         if state is not None and x.sorted_indices is not None:
-            self._check_state(state, (len(x.sorted_indices), self.simulator.model.in_size))
             state = {name: value.index_select(-2, x.sorted_indices) for name, value in state.items()}
         stretches = [(size, len(list(steps))) for size, steps in groupby(x.batch_sizes.tolist())]
         rows = self.input(x.data).split([size * steps for size, steps in stretches])
