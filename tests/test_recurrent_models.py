@@ -21,7 +21,7 @@ def cell_of(model):
 @CATALOGUE
 def test_the_gradient_of_every_model_is_its_slope(model):
     cell, x = cell_of(model), torch.randn(3, 2, 2)
-    y, state = cell(x)
+    _, state = cell(x)
     leaves, names = [*cell.parameters(), *(value.detach().requires_grad_() for value in state.values())], [*state]
     along = [torch.randn_like(leaf) * (1e-6 + leaf.abs().amax()).detach() for leaf in leaves]
 
@@ -48,6 +48,6 @@ def test_every_model_compiles_to_one_graph_and_is_exported_for_sequences_of_any_
     torch.compiler.reset()
     torch._dynamo.mark_dynamic(x, (0, 1))
     compiled = torch.compile(cell, fullgraph=True, backend="eager")
-    for x in (x, torch.randn(5, 2, 2)):
+    for samples in (x, torch.randn(5, 2, 2)):
         for other in (exported, compiled):
-            torch.testing.assert_close(other(x), cell(x), rtol=1e-10, atol=1e-12)
+            torch.testing.assert_close(other(samples), cell(samples), rtol=1e-10, atol=1e-12)

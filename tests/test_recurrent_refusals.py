@@ -81,7 +81,7 @@ def test_a_loss_that_is_not_finite_names_what_it_breaks():
     cell = hopf().free("a")
     y, _ = cell(torch.randn(4, 2, 3))
     loss = (y - y.detach()).sqrt().sum()  # 0, with an infinite slope
-    with pytest.raises(tm.NonFiniteError, match="the gradient for .* is not finite: it broke at the state"):
+    with pytest.raises(tm.NonFiniteError, match=r"the gradient for .* is not finite: it broke at the state"):
         loss.backward()
 
 

@@ -131,11 +131,13 @@ def _tails(plan: Plan) -> list[tuple[int, int]]:
 
 def _histories(plan: Plan, tails: Sequence[Tensor]) -> Values:
     """The past of each source when the run has ended."""
-    pairs = zip(plan.histories, tails, strict=True)
-    # sizes, since a length is no symbol
-    return tuple(
-        tail if tail.size(0) == past.size(0) else torch.cat((past[tail.size(0) :], tail)) for past, tail in pairs
-    )
+    return tuple(_followed(past, tail) for past, tail in zip(plan.histories, tails, strict=True))
+
+
+def _followed(past: Tensor, tail: Tensor) -> Tensor:
+    """As many rows as the past has, of which the last are those of the tail."""
+    rows = tail.size(0)  # its length would not be a symbol
+    return tail if rows == past.size(0) else torch.cat((past[rows:], tail))
 
 
 def _kept(plan: Plan) -> tuple[int, ...]:

@@ -114,9 +114,7 @@ class Recurrent(nn.Module):
 
     def _check_state(self, state: Mapping[str, Tensor], x: Tensor | PackedSequence) -> None:
         if not isinstance(state, Mapping):
-            raise TypeError(
-                f"state must be a dict of (B, N) by name, as a layer returns it, got {type(state).__name__}."
-            )
+            raise TypeError(f"state must be a dict of (B, N) by name, as a layer returns, got {type(state).__name__}.")
         if isinstance(x, PackedSequence):
             batch = (int(x.batch_sizes[0]),)
         else:
