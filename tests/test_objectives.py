@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+import torchmass as tm
 from torchmass.objectives import (
     cosine_similarity,
     fc_correlation,
@@ -111,6 +112,18 @@ def test_a_constant_signal_is_refused_and_named(function, value):
     x[:, 1, 2] = value
     with pytest.raises(ValueError, match=r"constant at index \[1, 2\]"):
         function(x)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_roundings_of_a_constant_have_no_correlation(dtype):
+    activity = torch.rand(4, dtype=dtype).expand(40_000, 4)
+    bold = tm.HRFBold(tr=1000.0).to(dtype)(activity, dt=10.0)[60:]  # by a fast convolution
+    assert bool((bold != bold[0]).any())
+    with pytest.raises(ValueError, match="constant"):
+        functional_connectivity(bold)
+    small = 1e4 * torch.finfo(dtype).eps * torch.randn(50, 3, dtype=dtype)
+    found = functional_connectivity(1 + small)
+    torch.testing.assert_close(found, functional_connectivity(small), atol=1e-3, rtol=0)
 
 
 @pytest.mark.parametrize("lag", [-1, 9, 1.0, True])

@@ -1,8 +1,11 @@
 """What can be compared: signals (T, *b, N) that are long enough, that change, that lack no value, and that match."""
 
+import torch
 from torch import Tensor
 
 from torchmass.undefined import defined, truth
+
+ROUNDINGS = 16  # the fast convolution of a constant with a haemodynamic response leaves 5
 
 
 def signals(name: str, x: Tensor, least: int = 2) -> Tensor:
@@ -45,6 +48,7 @@ def refuse_missing(name: str, x: Tensor) -> None:
 
 
 def changing(name: str, x: Tensor, dim: int, what: str) -> Tensor:
-    """x, where it changes along `dim`; `what` of a constant is not defined, which raises or gives NaN as above."""
-    constant = (x.detach() == x.detach().narrow(dim, 0, 1)).all(dim)
+    """x, where it changes along `dim`, by more than roundings; `what` of a constant is not defined, as above."""
+    low, high = torch.aminmax(x.detach(), dim=dim)
+    constant = high - low <= ROUNDINGS * torch.finfo(x.dtype).eps * torch.maximum(-low, high)
     return defined(x.movedim(dim, 0), constant, f"{name} is constant", f"its {what} is not defined").movedim(0, dim)
