@@ -61,9 +61,9 @@ def found(net, backend, method="heun", duration=16.0, **options):
     return values | {f"gradient {name}": g for name, g in zip(names, gradients, strict=True)}
 
 
-def assert_same(net, reference=None, **options):
+def assert_same(net, reference=None, backend="fused", **options):
     """The fused loop gives what eager gives, of this network or of a reference."""
-    eager, fused = found(reference or net, "eager", **options), found(net, "fused", **options)
+    eager, fused = found(reference or net, "eager", **options), found(net, backend, **options)
     assert eager.keys() == fused.keys()
     for name, value in fused.items():
         expected, tolerance = eager[name], SAME[value.dtype]

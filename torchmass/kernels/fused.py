@@ -75,8 +75,6 @@ def kernel_of(plan: Plan, engine: str) -> str:
     like = plan.x0[0]
     if engine == "none" or like.dtype not in DTYPES:
         raise TraceError(f"it is {like.dtype} on {like.device}; kernels are for float32 and float64 on CPUs and GPUs.")
-    if engine == "triton" and plan.dynamics.links:
-        raise TraceError("its nodes are coupled, and networks are fused on the CPU so far.")
     for maths in (plan.dynamics.derivative, plan.dynamics.update):
         if ismethod(maths) and isinstance(maths.__self__, nn.Module):
             raise TraceError(f"its {maths.__name__} is a method, and what it reads of its module is not in the kernel.")

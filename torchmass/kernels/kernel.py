@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from torchmass.kernels import build, modules, triton
+from torchmass.kernels import build, modules, triton, triton_network_back
 from torchmass.kernels.cpp import source
 from torchmass.kernels.cpp_network import network_source
 from torchmass.kernels.step_code import StepCode
@@ -61,7 +61,8 @@ class Kernel:
         """The same loop in Triton, which compiles it for the device of its first call."""
         key = dtype, None if wanted is None else tuple(wanted)
         if key not in self._modules:
-            self._modules[key] = modules.load(triton.source(self.code(wanted), str(dtype).removeprefix("torch.")))
+            write = triton_network_back.source if self.step.links else triton.source
+            self._modules[key] = modules.load(write(self.code(wanted), str(dtype).removeprefix("torch.")))
         return self._modules[key]
 
     def _source(self, dtype: torch.dtype, wanted: Sequence[int] | None) -> tuple[str, tuple[str, ...]]:

@@ -4,7 +4,7 @@ The device is waited for twice, to see whether a run is finite and whether its g
 captured, which therefore says nothing of either.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from math import prod
 from typing import Any
@@ -15,6 +15,7 @@ from torch import Tensor
 from torchmass.kernels.call import Call, refuse_nonfinite_gradient, summed, summed_steps
 from torchmass.kernels.kernel import KERNELS, Kernel
 from torchmass.kernels.native import laid_out
+from torchmass.kernels.step_graph import StepGraph
 from torchmass.values import is_nonfinite
 
 # A thread has one lane, since the states, constants and normals of more would not fit its 255 registers; a program has
@@ -36,8 +37,8 @@ def forward(call: Call, starts: Sequence[Tensor], leaves: Sequence[Tensor]) -> l
     broken = like.new_zeros(1, dtype=torch.int32)
     path = like.new_empty(call.path_size(len(starts)))
     outputs = len(starts) + len(kernel.step.outputs)
-    given = _numbered("x0", [start.contiguous() for start in starts]) | _numbered("end", ends)
-    given |= _numbered("out", [rows.get(k) for k in range(outputs)])
+    given = numbered("x0", [start.contiguous() for start in starts]) | numbered("end", ends)
+    given |= numbered("out", [rows.get(k) for k in range(outputs)])
     given |= {"row": 0, "due": call.transient, "broken": broken, "path": path if call.adjoint else None}
     _launch(kernel.module(like.dtype).forward, call, kernel, leaves, like.device, given)
     return [*rows.values(), *ends, broken, path]
@@ -45,52 +46,82 @@ def forward(call: Call, starts: Sequence[Tensor], leaves: Sequence[Tensor]) -> l
 
 def adjoint(call: Call, leaves: Sequence[Tensor], path: Tensor, given: Sequence[Tensor | None]) -> list[Tensor]:
     """As `call.adjoint`."""
-    kernel, states = KERNELS[call.kernel], len(KERNELS[call.kernel].step.states)
-    found, arguments = _places(call, kernel, path)
-    given = [None if gradient is None else gradient.contiguous() for gradient in given]
-    rows = dict(zip(call.kept, given, strict=False))
-    arguments |= _numbered("g_out", [rows.get(k) for k in range(states + 1)])
-    arguments |= _numbered("g_end", given[len(call.kept) :])
-    last = call.rows - 1
-    arguments |= {"row": last, "due": call.transient + last * call.every, "path": path}
-    module, (starts, sums, each) = kernel.module(path.dtype, call.wanted), found
-    _launch(module.adjoint, call, kernel, leaves, path.device, arguments)
-    closing = {"row": 0, "due": 0, "parts": arguments["parts"], "sums": sums}
-    _launch(module.close, call, kernel, leaves, path.device, closing)
-    totals = sums.flatten(1).sum(1).to(path.dtype)
-    if is_nonfinite(torch.cat((totals, torch.stack([x.sum() for x in (*starts, *each)])))):  # once more, to see where
-        lost = torch.empty(prod(call.shape), dtype=torch.int64, device=path.device)
-        _launch(module.adjoint, call, kernel, leaves, path.device, arguments | {"lost": lost})
-        refuse_nonfinite_gradient(call, kernel, int(lost.max()), totals)
-    by_lane = zip(call.wanted, sums, totals.unbind(), strict=False)  # those that change in time are left over
-    by_step = zip(call.wanted[len(sums) :], each, strict=True)
-    own = [summed(call, leaves[i], gradient, total) for i, gradient, total in by_lane]
-    return [*starts, *own, *(summed_steps(call, leaves[i], steps) for i, steps in by_step)]
+    kernel = KERNELS[call.kernel]
+    found, own = places(call, kernel, path)
+    starts, sums, each = found
+    own |= given_gradients(call, len(starts), given) | {"path": path}
+    loop = kernel.module(path.dtype, call.wanted).adjoint
+    launch = lambda given: _launch(loop, call, kernel, leaves, path.device, given)
+    launch(own)
+    of_leaves = closed(call, kernel, leaves, found, own["parts"])
+    refuse_broken(call, kernel, sums, [*starts, *each], own, launch)
+    return [*starts, *of_leaves]
 
 
-def _places(call: Call, kernel: Kernel, path: Tensor) -> tuple[Found, dict[str, Any]]:
+def places(call: Call, kernel: Kernel, path: Tensor) -> tuple[Found, dict[str, Any]]:
     """Where the adjoint puts gradients of starts, of leaves that are constant in time, and of the others."""
-    constants = sum(i < len(kernel.step.constants) for i in call.wanted)
+    labels = kernel.step.constants, kernel.step.leaves  # after which come those of links
+    constants, own = (sum(i < len(names) for i in call.wanted) for names in labels)
     starts = [path.new_empty(call.shape) for _ in kernel.step.states]
     sums = path.new_empty(constants, *call.shape, dtype=torch.float64)
-    each = [path.new_empty(call.steps, *call.shape) for _ in call.wanted[constants:]]
-    scratch = path.new_empty(call.interval * len(starts) * call.lanes)
+    each = [path.new_empty(call.steps, *call.shape) for _ in call.wanted[constants:own]]
+    scratch = path.new_empty(0 if kernel.step.links else call.interval * len(starts) * call.lanes)
     parts = path.new_zeros(kernel.code(call.wanted).sums * call.lanes, dtype=torch.float64)
-    places = _numbered("g_x0", starts) | _numbered("each", each) | {"scratch": scratch, "parts": parts, "lost": None}
-    return (starts, sums, each), places
+    found = numbered("g_x0", starts) | numbered("each", each) | {"scratch": scratch, "parts": parts, "lost": None}
+    return (starts, sums, each), found
+
+
+def given_gradients(call: Call, states: int, given: Sequence[Tensor | None]) -> dict[str, Any]:
+    """The gradients of recorded rows and of ends, and which row is met first."""
+    held = [None if gradient is None else gradient.contiguous() for gradient in given]
+    rows, last = dict(zip(call.kept, held, strict=False)), call.rows - 1
+    found = numbered("g_out", [rows.get(k) for k in range(states + 1)])
+    found |= numbered("g_end", held[len(call.kept) : len(call.kept) + states])
+    return found | {"row": last, "due": call.transient + last * call.every}
+
+
+def closed(call: Call, kernel: Kernel, leaves: Sequence[Tensor], found: Found, parts: Tensor) -> list[Tensor]:
+    """The gradients of leaves of nodes in their shapes, from what has been added up of every lane."""
+    starts, sums, each = found
+    closing = {"row": 0, "due": 0, "parts": parts, "sums": sums}
+    _launch(kernel.module(starts[0].dtype, call.wanted).close, call, kernel, leaves, parts.device, closing)
+    by_lane = [summed(call, leaves[i], one, one.sum()) for i, one in zip(call.wanted, sums, strict=False)]
+    by_step = zip(call.wanted[len(sums) :], each, strict=False)
+    return [*by_lane, *(summed_steps(call, leaves[i], steps) for i, steps in by_step)]
+
+
+def refuse_broken(
+    call: Call,
+    kernel: Kernel,
+    sums: Tensor,
+    found: Sequence[Tensor],
+    given: dict[str, Any],
+    launch: Callable[[dict[str, Any]], None],
+) -> None:
+    """Raise if a gradient is not finite: the adjoint is launched once more, to see where it broke."""
+    totals = sums.flatten(1).sum(1).to(found[0].dtype)
+    if is_nonfinite(torch.cat((totals, torch.stack([gradient.sum() for gradient in found])))):
+        lost = totals.new_empty(prod(call.shape), dtype=torch.int64)
+        launch(given | {"lost": lost})
+        refuse_nonfinite_gradient(call, kernel, int(lost.max()), totals)
 
 
 def _launch(
     loop: Any, call: Call, kernel: Kernel, leaves: Sequence[Tensor], device: torch.device, given: dict[str, Any]
 ) -> None:
-    constants, lanes = len(kernel.step.constants), prod(call.shape)
-    laid = [laid_out(leaf, k >= constants, call.shape) for k, leaf in enumerate(leaves)]
+    every = arguments(call, kernel.step, leaves) | given | {"BLOCK": BLOCK}
+    launched(loop, -(-prod(call.shape) // BLOCK), WARPS, every, device)
+
+
+def arguments(call: Call, step: StepGraph, leaves: Sequence[Tensor]) -> dict[str, Any]:
+    """What every kernel is given: numbers, and the leaves of nodes."""
+    laid = [laid_out(leaf, k >= len(step.constants), call.shape) for k, leaf in enumerate(leaves[: len(step.leaves)])]
     axes = ("step", "simulation", "node")
     strides = {
         f"leaf_{k}_{axis}": stride for k, (_, *own) in enumerate(laid) for axis, stride in zip(axes, own, strict=True)
     }
     numbers = {
-        "lanes": lanes,
+        "lanes": prod(call.shape),
         "nodes": call.shape[-1],
         "simulations": call.simulations,
         "steps": call.steps,
@@ -105,10 +136,15 @@ def _launch(
         "seed": call.seed,
         "dt": call.dt,
     }
-    leaf = _numbered("leaf", [view for view, *_ in laid])
+    return numbers | strides | numbered("leaf", [view for view, *_ in laid])
+
+
+def launched(loop: Any, programs: int, warps: int, given: dict[str, Any], device: torch.device) -> None:
+    """Run some programs of a kernel."""
     with torch.cuda.device(device) if device.type == "cuda" else nullcontext():
-        loop[(-(-lanes // BLOCK),)](**numbers, **strides, **leaf, **given, BLOCK=BLOCK, **OPTIONS)
+        loop[(programs,)](**given, **OPTIONS | {"num_warps": warps})
 
 
-def _numbered(name: str, tensors: Sequence[Tensor | None]) -> dict[str, Tensor | None]:
+def numbered(name: str, tensors: Sequence[Tensor | None]) -> dict[str, Tensor | None]:
+    """Tensors by their names in a kernel."""
     return {f"{name}_{k}": tensor for k, tensor in enumerate(tensors)}

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from torchmass.kernels import call as native
-from torchmass.kernels import launch
+from torchmass.kernels import launch, launch_network
 from torchmass.kernels.call import Call
 from torchmass.kernels.coupled import tails
 from torchmass.kernels.kernel import KERNELS
@@ -17,7 +17,8 @@ NUMBERS = (
     "SymInt simulations, SymInt transient, SymInt every, SymInt seed, SymInt interval, SymInt horizon, int[] kept, "
     "int[] wanted, bool adjoint, int[] reach, SymInt[] tails, str engine"
 )
-ENGINES = {"cpp": native, "triton": launch}  # which compute a call
+ENGINES = {"cpp": native, "triton": launch}  # which compute a call of single nodes, and of networks
+NETWORKS = {"cpp": native, "triton": launch_network}
 LIBRARY = torch.library.Library("torchmass", "DEF")
 LIBRARY.define(f"forward({NUMBERS}, Tensor[] starts, Tensor[] leaves) -> Tensor[]")
 LIBRARY.define(f"adjoint({NUMBERS}, Tensor[] leaves, Tensor path, Tensor?[] given) -> Tensor[]")
@@ -30,12 +31,16 @@ def forward(call: Call, starts: Sequence[Tensor], leaves: Sequence[Tensor]) -> l
 
 def computed(call: Call, starts: Sequence[Tensor], leaves: Sequence[Tensor]) -> list[Tensor]:
     """The same past torch, whose ways around it cost 100 µs."""
-    return ENGINES[call.engine].forward(call, starts, leaves)
+    return _engine(call).forward(call, starts, leaves)
 
 
 def adjoint(call: Call, leaves: Sequence[Tensor], path: Tensor, given: Sequence[Tensor | None]) -> list[Tensor]:
     """As `call.adjoint`, known to torch."""
     return torch.ops.torchmass.adjoint(*call, leaves, path, given)
+
+
+def _engine(call: Call) -> Any:
+    return (NETWORKS if KERNELS[call.kernel].step.links else ENGINES)[call.engine]
 
 
 def _forward(*args: Any) -> list[Tensor]:
@@ -44,7 +49,7 @@ def _forward(*args: Any) -> list[Tensor]:
 
 def _adjoint(*args: Any) -> list[Tensor]:
     call = Call(*args[:-3])
-    return ENGINES[call.engine].adjoint(call, *args[-3:])
+    return _engine(call).adjoint(call, *args[-3:])
 
 
 def _forward_fake(*args: Any) -> list[Tensor]:

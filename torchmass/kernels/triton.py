@@ -15,14 +15,14 @@ EARLY, LATE = "(now & 3 == 0) | (t == begin)", "(now & 3 == 3) | (t == end - 1)"
 def source(code: StepCode, dtype: str) -> str:
     """A module with the forward loop, or with the adjoint if the code has one."""
     pieces = Pieces(code, dtype)
-    return pieces.module(*((_adjoint(pieces), _close(pieces)) if code.has_adjoint else (_forward(pieces),)))
+    return pieces.module(*((_adjoint(pieces), close(pieces)) if code.has_adjoint else (_forward(pieces),)))
 
 
 def _forward(p: Pieces) -> str:
     """The time loop."""
     output = len(p.states)
     seen = Block(p.code, p.code.x | p.code.q, "o").compute(p.code.in_step(p.code.outputs)).move("h", p.code.outputs)
-    rows = sum((_row(f"out_{k}", f"x_{k}") for k in p.states), _row(f"out_{output}", "h_0", seen.lines))
+    rows = sum((kept_row(f"out_{k}", f"x_{k}") for k in p.states), kept_row(f"out_{output}", "h_0", seen.lines))
     segment = [
         "begin = place * interval",
         "end = tl.minimum(begin + interval, steps)",
@@ -37,7 +37,7 @@ def _forward(p: Pieces) -> str:
         *(line for k in p.states for line in (f"total += x_{k} * 0", f"tl.store(end_{k} + lane, x_{k}, mask=live)")),
         "tl.store(broken + lane * 0, 1, mask=live & (total != total))",
     ]
-    arguments = [*_each("x0", p.states), *_each("out", range(output + 1)), *_each("end", p.states), "broken", "path"]
+    arguments = [*each("x0", p.states), *each("out", range(output + 1)), *each("end", p.states), "broken", "path"]
     return p.function("forward", arguments, lines)
 
 
@@ -53,25 +53,24 @@ def _adjoint(p: Pieces) -> str:
     ]
     lines = [
         *p.opening(),
-        *(line for k in p.states for line in _given(f"g_{k}", f"g_end_{k}", "lane")),
+        *(line for k in p.states for line in given_gradient(f"g_{k}", f"g_end_{k}", "lane")),
         *within("if lost is not None:", ["found = (zero - 1).to(tl.int64)"]),
         *within("for back in range(0, kept):", segment),
         *(f"tl.store(g_x0_{k} + lane, g_{k}, mask=live)" for k in p.states),
         *within("if lost is not None:", ["tl.store(lost + lane, found, mask=live)"]),
     ]
-    given = [*_each("g_out", range(len(p.states) + 1)), *_each("g_end", p.states), *_each("g_x0", p.states)]
-    each = _each("each", range(len(p.code.timed)))
-    return p.function("adjoint", ["path", "scratch", *given, "parts", *each, "lost"], lines)
+    given = [*each("g_out", range(len(p.states) + 1)), *each("g_end", p.states), *each("g_x0", p.states)]
+    timed = each("each", range(len(p.code.timed)))
+    return p.function("adjoint", ["path", "scratch", *given, "parts", *timed, "lost"], lines)
 
 
 def _tile(p: Pieces) -> list[str]:
     """Some steps backwards: few enough for sums in the number type; those in double are in memory."""
-    places = [f"parts + {k} * padded + lane" for k in range(p.code.sums)]
     return [
         "last = end - tile * TILE",
         *(f"p_{k} = zero" for k in range(p.code.sums)),
         *within("for i in range(0, tl.minimum(last - begin, TILE)):", _back(p)),
-        *(f"tl.store({place}, tl.load({place}) + p_{k}, mask=live)" for k, place in enumerate(places)),
+        *flush(p),
     ]
 
 
@@ -84,8 +83,8 @@ def _back(p: Pieces) -> list[str]:
         body.lines.append(f"tl.store(each_{k} + t * lanes + lane, {body.lanes(node)}, mask=live)")
     return [
         "t = last - 1 - i",
-        *within("if (t == due) & (row >= 0):", [*_rows_back(p), "row -= 1", "due -= every"]),
-        *within("if lost is not None:", (_watched(k, len(p.states)) for k in p.states)),
+        *within("if (t == due) & (row >= 0):", [*rows_back(p), "row -= 1", "due -= every"]),
+        *within("if lost is not None:", (watched(k, len(p.states)) for k in p.states)),
         *p.load("scratch", "(t - begin)"),
         *p.feed(LATE),
         *body.move("g", code.step_back.states).lines,
@@ -93,21 +92,31 @@ def _back(p: Pieces) -> list[str]:
     ]
 
 
-def _rows_back(p: Pieces) -> list[str]:
-    """Adds the gradients of a recorded row."""
-    code, output = p.code, f"g_out_{len(p.states)}"
-    given = code.x | code.q | {p.graph.input("h"): "h"}
-    body = Block(code, given, "r").compute(code.in_step(code.rows_back.nodes))
-    body.add("g", ([(node, 1)] for node in code.rows_back.states))
-    body.add("p", code.rows_back.parts, len(code.step_back.parts))
-    lines = [f"h = tl.load({output} + row * lanes + lane)", *body.lines]
+def rows_back(p: Pieces) -> list[str]:
+    """Adds the gradients of a recorded row, where the states are x_k."""
+    output = f"g_out_{len(p.states)}"
     states = (
         within(f"if g_out_{k} is not None:", [f"g_{k} += tl.load(g_out_{k} + row * lanes + lane)"]) for k in p.states
     )
-    return sum(states, within(f"if {output} is not None:", lines))
+    seen = output_back(p, f"tl.load({output} + row * lanes + lane)", "r")
+    return sum(states, within(f"if {output} is not None:", seen))
 
 
-def _close(p: Pieces) -> str:
+def output_back(p: Pieces, value: str, prefix: str) -> list[str]:
+    """Adds what the states x_k have to do with this gradient of their output."""
+    code = p.code
+    body = Block(code, code.x | code.q | {p.graph.input("h"): f"{prefix}h"}, prefix)
+    body.compute(code.in_step(code.rows_back.nodes)).add("g", ([(node, 1)] for node in code.rows_back.states))
+    return [f"{prefix}h = {value}", *body.add("p", code.rows_back.parts, len(code.step_back.parts)).lines]
+
+
+def flush(p: Pieces) -> list[str]:
+    """What a tile has added up goes on in double."""
+    places = [f"parts + {k} * padded + lane" for k in range(p.code.sums)]
+    return [f"tl.store({place}, tl.load({place}) + p_{k}, mask=live)" for k, place in enumerate(places)]
+
+
+def close(p: Pieces) -> str:
     """The gradients of the leaves from the sums, in double; apart, since the loop has no room for the leaves."""
     code, graph = p.code, p.graph
     given = {graph.input(f"sum_{k}"): f"s_{k}" for k in range(code.sums)}
@@ -125,22 +134,23 @@ def _steps(p: Pieces, after: Sequence[str], before: Sequence[str] = ()) -> list[
     return within("for t in range(begin, end):", [*before, *p.feed(EARLY), *p.step(), *after])
 
 
-def _row(to: str, value: str, before: Sequence[str] = ()) -> list[str]:
+def kept_row(to: str, value: str, before: Sequence[str] = ()) -> list[str]:
     """A row of what is recorded; 0 is added to `total`, or NaN if it is not finite."""
     store = f"tl.store({to} + row * lanes + lane, {value}, mask=live)"
     return within(f"if {to} is not None:", [*before, store, f"total += {value} * 0"])
 
 
-def _given(name: str, source: str, place: str) -> list[str]:
+def given_gradient(name: str, source: str, place: str) -> list[str]:
     """A gradient that is 0 where none is given."""
     return [f"{name} = zero", *within(f"if {source} is not None:", [f"{name} += tl.load({source} + {place})"])]
 
 
-def _watched(state: int, states: int) -> str:
+def watched(state: int, states: int) -> str:
     """Notes after which step the gradient of a state is not finite: the last in time, and of its states the first."""
     broken = f"(found < 0) & (g_{state} - g_{state} != 0)"
     return f"found = tl.where({broken}, (t + 1) * {states} - 1 - {state}, found)"
 
 
-def _each(name: str, places: Iterable[int]) -> list[str]:
+def each(name: str, places: Iterable[int]) -> list[str]:
+    """Names with numbers."""
     return [f"{name}_{k}" for k in places]

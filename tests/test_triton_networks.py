@@ -1,0 +1,197 @@
+"""Networks in Triton: the loop of a tile of simulations, run in its interpreter, is the eager one; and it compiles."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import FULL
+from coupled import CANCELS, LINKS, SAME, N, assert_same, found, network, pairs
+from covering import every, pairwise
+
+import torchmass as tm
+from torchmass import stretches
+from torchmass.integrators import INTEGRATORS
+from torchmass.kernels import linked, tiles
+
+BATCHES = ["none", "k", "a", "weights", "delays", "x0"]  # what differs among simulations
+AXES = {
+    "link": list(LINKS),
+    "method": list(INTEGRATORS),
+    "batch": BATCHES,
+    "coupling": ["diffusive", "sine", "sigmoidal"],
+    "grad_horizon": [None, 5],
+    "dtype": [torch.float64, torch.float32],
+}
+STEPS = 10  # more than are summed at once where delays are long, and than have a block of random numbers
+
+
+@pytest.fixture(autouse=True)
+def few_programs(monkeypatch):
+    monkeypatch.setattr(tiles, "PROGRAMS", 1)  # as if there were more simulations than programs
+
+
+def name(case):
+    return "-".join(str(value) for value in case.values())
+
+
+def batch_of(net, batch):
+    """Three simulations that differ in this; what a run is told of it."""
+    rng = torch.Generator().manual_seed(7)
+    draw = lambda *shape: torch.rand(3, *shape, dtype=torch.float64, generator=rng).to(net.coupling.k)
+    if batch == "none":
+        return {}
+    if batch == "x0":
+        net.fix("init_x")
+        return {"x0": {"x": draw(N)}, "batch_size": 3}
+    values = {"k": draw(1), "a": draw(N), "weights": draw(N, N) / N, "delays": draw(N, N)}
+    owner = net.node if batch == "a" else net.coupling
+    free = {batch} & set(owner._free)
+    owner.fix(*free)
+    owner.assign(**{batch: values[batch]})
+    owner.free(*free)
+    return {}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", every(AXES) if FULL else pairwise(AXES), ids=name)
+def test_a_network_in_triton_is_the_eager_one(case):
+    link, batch = case["link"], case["batch"]
+    if (batch == "weights" and link == "all alike") or (batch == "delays" and "delays" not in LINKS[link]):
+        batch = "k"
+    options = {key: case[key] for key in ("method", "grad_horizon")} | {"duration": STEPS * 0.1}
+    run = lambda backend, dtype: in_a_batch(network(link, case["coupling"], dtype), batch, backend, **options)
+    if case["dtype"] == torch.float64:
+        values, truth = run("triton", torch.float64), run("eager", torch.float64)
+        errors, allowed = differences(values, truth), dict.fromkeys(truth, 0.0)
+    else:  # eager in float32 has rounding of its own
+        values, eager = run("triton", torch.float32), run("eager", torch.float32)
+        truth = run("eager", torch.float64)
+        errors, allowed = differences(values, truth), differences(eager, truth)
+    for key, error in errors.items():
+        tolerance = SAME[case["dtype"]] * (CANCELS if "gradient" in key else 1)
+        assert error <= tolerance + 3 * allowed[key], key
+
+
+def in_a_batch(net, batch, backend, **options):
+    torch.set_default_dtype(net.coupling.k.dtype)
+    return found(net, backend, **batch_of(net, batch), **options)
+
+
+def differences(values, truth):
+    return {
+        key: float((value.double() - truth[key]).abs().max() / (truth[key].abs().max() + 1e-300))
+        for key, value in values.items()
+    }
+
+
+def test_several_couplings_from_states_and_outputs_are_the_same():
+    delays, weights = pairs(2), pairs(1) / N
+    node = tm.JansenRitStep(N, mu=150.0, noise_E_inp=tm.OUProcess(10.0, 5.0), init_M=torch.linspace(0, 0.1, N))
+    rate = tm.SigmoidalJansenRitCoupling(weights, source="output", target="E_inp", delays=0.1 + delays, k=50.0)
+    plain = tm.AdditiveCoupling(weights.mT.contiguous(), source="E", target="M_inp", k=0.1)
+    short = tm.DiffusiveCoupling(weights, source="E", target="I_inp", delays=0.1 * delays, k=0.1)
+    net = tm.Network(node, coupling={"rate": rate, "plain": plain, "short": short})
+    net.free("rate.k", "rate.weights", "rate.delays", "plain.weights", "short.weights", "short.delays", "rate.r", "Ae")
+
+    def values(backend):
+        r = tm.Simulator(net, 0.1, backend=backend).run(1.2, seed=1)
+        loss = sum((value / (1 + value.detach().abs().max())).square().mean() for value in r.values())
+        return [*r.values(), *r.state.values(), *torch.autograd.grad(loss, list(net.parameters()))]
+
+    for ours, expected in zip(values("triton"), values("eager"), strict=True):
+        assert (ours - expected).abs().max() <= 1e-11 * expected.abs().max()
+
+
+@pytest.mark.parametrize("link", ["late", "some shorter than a step"])
+def test_a_history_and_an_input_that_are_given_have_the_same_gradient(link):
+    net = network(link)
+    history, drive = torch.randn(120, N, requires_grad=True), torch.randn(STEPS, N, requires_grad=True)
+
+    def values(backend):
+        r = tm.Simulator(net, 0.1, backend=backend).run(0.1 * STEPS, seed=3, inputs=drive, x0={"history_x": history})
+        loss = r["x"].square().sum() + r.state["history_x"].sum()
+        return [r["x"], *torch.autograd.grad(loss, [history, drive])]
+
+    for ours, expected in zip(values("triton"), values("eager"), strict=True):
+        torch.testing.assert_close(ours, expected, rtol=1e-11, atol=1e-13)
+
+
+def test_few_connections_are_summed_one_by_one(monkeypatch):
+    monkeypatch.setattr(linked, "LEAST_NODES", 1)
+    monkeypatch.setattr(linked, "PAIRS_PER_NODE", 1.0)
+    monkeypatch.setattr(linked, "MOST_PAIRS", 0.5)
+    weights = pairs(1) * (pairs(3) < 0.4)
+    net = tm.Network(tm.HopfStep(N, init_x=pairs(4)[0]).free("a"), weights.to_sparse(), k=torch.rand(3, 1))
+    net.coupling.free("weights", "k")
+    assert form_of_only_link(net) == "sparse"
+    assert_same(net, backend="triton", duration=0.5)
+
+
+def form_of_only_link(net):
+    (link,) = net.dynamics().links
+    return linked.form_of(link, 0.1, "heun")
+
+
+def test_a_mixed_network_is_the_eager_one():
+    groups = {
+        "cortex": (tm.HopfStep(3, init_x=0.3).free("a"), [4, 0, 2]),
+        "thalamus": (tm.FitzHughNagumoStep(2).free("alpha"), [3, 1]),
+    }
+    net = tm.Network(groups, pairs(1), coupled_var={"cortex": "x", "thalamus": "V"}, k=0.1, delays=pairs(2))
+    net.coupling.free("k", "weights")
+
+    def values(backend):
+        r = tm.Simulator(net, 0.1, backend=backend).run(0.6, seed=1)
+        loss = sum(value.square().sum() for name, value in r.items() if name != "ts")
+        return [*r.values(), *torch.autograd.grad(loss, list(net.parameters()))]
+
+    for ours, expected in zip(values("triton"), values("eager"), strict=True):
+        torch.testing.assert_close(ours, expected, rtol=1e-11, atol=1e-13)
+
+
+def test_two_halves_are_the_whole_to_rounding():
+    sim = tm.Simulator(network("late"), 0.1, backend="triton")
+    whole, first = sim.run(2.0, seed=3), sim.run(0.7, seed=3)
+    second = sim.run(1.3, x0=first.state)
+    torch.testing.assert_close(torch.cat([first["x"], second["x"]]), whole["x"], rtol=1e-13, atol=1e-15)
+    for key, value in second.state.items():
+        torch.testing.assert_close(value, whole.state[key], rtol=1e-13, atol=1e-15)
+
+
+def test_what_is_observed_in_a_run_is_what_is_observed_of_its_series(monkeypatch):
+    monkeypatch.setattr(stretches, "ROOM", 1)
+    monkeypatch.setattr(stretches, "LEAST", 7)
+    monkeypatch.setattr(stretches, "KEPT", 1)
+    net, mean = network("at once"), tm.TemporalAverage(0.5)
+    sim = tm.Simulator(net, 0.1, backend="triton")
+    r, x = sim.run(2.0, seed=1, observe={"mean": mean.of("x")}), sim.run(2.0, seed=1)
+    torch.testing.assert_close(r["mean"], mean(x["x"], dt=0.1))
+    ours, plain = (
+        torch.autograd.grad(of.square().sum(), net.node.raw.a)[0] for of in (r["mean"], mean(x["x"], dt=0.1))
+    )
+    torch.testing.assert_close(ours, plain)
+
+
+@pytest.mark.filterwarnings("ignore:(overflow|invalid):RuntimeWarning")
+def test_a_gradient_that_breaks_names_step_and_state():
+    node = tm.LinearStep(2, gamma=0.0, init_x=torch.tensor([1.0, 2.0])).free("init_x")
+    net = tm.Network(node, [[0.0, 1.0], [1.0, 0.0]], coupling="additive", k=1e60)
+    messages = []
+    for backend in ("eager", "triton"):
+        x = tm.Simulator(net, 1.0, backend=backend).run(6.0, allow_nonfinite=True)["x"]
+        with pytest.raises(tm.NonFiniteError) as error:
+            x[3].sum().mul(float("inf")).backward()
+        messages.append(str(error.value))
+    assert messages[0] == messages[1]
+
+
+@pytest.mark.slow
+def test_forward_and_adjoint_of_a_delayed_network_compile_for_a_gpu():
+    here = Path(__file__).parent
+    command = [sys.executable, here / "compiled_networks.py"]
+    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"TRITON_INTERPRET": "0"})
+    assert done.returncode == 0, done.stderr
+    assert set(done.stdout.split()) == {"forward", "adjoint", "close", "correlate"}

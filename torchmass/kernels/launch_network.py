@@ -1,0 +1,68 @@
+"""A call of a network as Triton runs it: the tensors that it writes, and what its kernels are given."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from torchmass.kernels.call import Call
+from torchmass.kernels.coupled import tails
+from torchmass.kernels.kernel import KERNELS
+from torchmass.kernels.launch import (
+    arguments,
+    closed,
+    given_gradients,
+    launched,
+    numbered,
+    places,
+    refuse_broken,
+)
+from torchmass.kernels.link_tables import LinkTables
+from torchmass.kernels.tiles import Tiles
+
+
+def forward(call: Call, starts: Sequence[Tensor], leaves: Sequence[Tensor]) -> list[Tensor]:
+    """As `call.forward`."""
+    kernel, like = KERNELS[call.kernel], starts[0]
+    tiles = Tiles(call, kernel, like.itemsize)
+    rows = {k: like.new_empty(call.rows, *call.shape) for k in call.kept}
+    ends, broken = [like.new_empty(call.shape) for _ in starts], like.new_zeros(1, dtype=torch.int32)
+    last = tails(call, like)
+    memory = like.new_empty(tiles.count * tiles.places["end"])
+    given = numbered("x0", [start.contiguous() for start in starts]) | numbered("end", ends) | numbered("tail", last)
+    given |= numbered("out", [rows.get(k) for k in range(len(starts) + len(kernel.step.outputs))])
+    given |= {"row": 0, "due": call.transient, "broken": broken, "memory": memory}
+    given |= LinkTables(tiles, leaves).arguments(back=False)
+    _launch(kernel.module(like.dtype).forward, tiles, leaves, given)
+    return [*rows.values(), *ends, *last, broken, memory if call.adjoint else like.new_empty(0)]
+
+
+def adjoint(call: Call, leaves: Sequence[Tensor], path: Tensor, given: Sequence[Tensor | None]) -> list[Tensor]:
+    """As `call.adjoint`."""
+    kernel, step = KERNELS[call.kernel], KERNELS[call.kernel].step
+    tiles, own = Tiles(call, kernel, path.itemsize), sum(i < len(step.leaves) for i in call.wanted)
+    links, of_links = LinkTables(tiles, leaves), [i - len(step.leaves) for i in call.wanted[own:]]
+    found, arguments = places(call, kernel, path)
+    starts, sums, each = found
+    came, befores = path.new_empty(tiles.count * tiles.places_back["end"]), links.befores(of_links)
+    arguments |= given_gradients(call, len(starts), given)
+    arguments |= numbered("g_tail", _whole(given[len(call.kept) + len(starts) :])) | numbered("g_before", befores)
+    arguments |= {"memory": path, "came": came, "horizon": call.horizon or call.steps} | links.arguments(back=True)
+    loop = kernel.module(path.dtype, call.wanted).adjoint
+    launch = lambda given: _launch(loop, tiles, leaves, given)
+    launch(arguments)
+    of_nodes = closed(call, kernel, leaves, found, arguments["parts"])
+    pairs = links.gradients(of_links, path, came, befores)
+    refuse_broken(call, kernel, sums, [*starts, *each, *pairs], arguments, launch)
+    return [*starts, *of_nodes, *pairs]
+
+
+def _whole(given: Sequence[Tensor | None]) -> list[Tensor | None]:
+    return [None if gradient is None else gradient.contiguous() for gradient in given]
+
+
+def _launch(loop: Any, tiles: Tiles, leaves: Sequence[Tensor], given: dict[str, Any]) -> None:
+    call, step = tiles.call, tiles.step
+    every = arguments(call, step, leaves) | tiles.numbers | given
+    launched(loop, tiles.count, tiles.warps, {name: every[name] for name in loop.arg_names}, given["memory"].device)

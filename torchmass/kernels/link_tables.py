@@ -1,0 +1,152 @@
+"""The links of a call as Triton kernels read them, tables of connections; and the gradients of their leaves."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from torchmass.kernels.connections import Connections, table
+from torchmass.kernels.coupled import Pairs
+from torchmass.kernels.exchange import DENSE, TOTAL
+from torchmass.kernels.tiles import AHEAD, WARPS, Tiles, power_of_two
+
+
+class LinkTables:
+    """The links of a call: tables of them, and their gradients."""
+
+    def __init__(self, tiles: Tiles, leaves: Sequence[Tensor]) -> None:
+        self.tiles, self.step, self.call = tiles, tiles.step, tiles.call
+        self.leaves = leaves[len(tiles.step.leaves) :]
+        self.pairs = Pairs(self.step.links, self.leaves, self.call.shape)
+        self.all = {
+            k: Connections.of(link, self.pairs.pairs[k], tiles.nodes)
+            for k, link in enumerate(self.step.links)
+            if link.form != TOTAL
+        }
+
+    def arguments(self, back: bool) -> dict[str, Any]:
+        """What kernels are given of them, forward or transposed."""
+        found: dict[str, Any] = {}
+        for k, connections in self.all.items():
+            found[f"l{k}_EACH"] = not connections.shared
+            if self.step.links[k].is_delayed and not back:
+                past = self.pairs.pairs[k][2]
+                assert past is not None
+                strides = {f"before_{k}_row": past.per_row, f"before_{k}_simulation": past.per_simulation}
+                found |= {f"before_{k}": past.tensor, **strides}
+            for name, tensors in self._tables(k, connections, back):
+                found |= tensors | {f"{name}_terms": len(next(iter(tensors.values())))}
+        return found
+
+    def _tables(self, k: int, all: Connections, back: bool) -> Iterator[tuple[str, dict[str, Tensor]]]:
+        tiles, link, suffix = self.tiles, self.step.links[k], "_back" if back else ""
+        name = f"l{k}{suffix}"
+        if link.form == DENSE:
+            square = all.weights.unflatten(-1, (tiles.nodes, tiles.nodes)).permute(*((1, 2, 0) if back else (2, 1, 0)))
+            yield name, {f"{name}_weights": square.contiguous()}
+            return
+        there = all.there()
+        ends = lambda of: (of.source, of.to) if back else (of.to, of.source)
+        if link.is_sparse:
+            found = table(*ends(there), [there.weights], tiles.nodes, tiles.few)
+            yield name, {f"{name}_other": found[0], f"{name}_weights": found[1]}
+            return
+        for c in sorted({arrival.c for arrival in self.step.arrivals if arrival.link == k}):
+            far = (there.read(c)[0] >= AHEAD).all(0)
+            for end, which, few in (("", ~far, tiles.few), ("_far", far, tiles.few_far)):
+                some = there.where(which)
+                name = f"l{k}_{f'{c:g}'.replace('.', '_')}{suffix}{end}"
+                found = table(*ends(some), some.samples(c), tiles.nodes, few)
+                yield (
+                    name,
+                    dict(zip((f"{name}_{part}" for part in ("other", "back", "near", "far")), found, strict=True)),
+                )
+
+    def befores(self, wanted: Sequence[int]) -> list[Tensor | None]:
+        """Where the gradient of the past of each link goes, (H, simulations, C, N), if it is wanted."""
+        found: list[Tensor | None] = []
+        for _, _, place, _ in self.pairs.places:
+            past = None if place is None or place not in wanted else self.leaves[place]
+            inner = (self.tiles.simulations, *past.shape[-2:]) if past is not None else ()
+            found.append(None if past is None else past.new_empty(len(past), *inner))
+        return found
+
+    def gradients(
+        self, wanted: Sequence[int], path: Tensor, came: Tensor, befores: Sequence[Tensor | None]
+    ) -> list[Tensor]:
+        """The gradients of the leaves wanted, by place among those of the links."""
+        found: dict[int, Tensor] = {}
+        for k in self.all:
+            weights, lags, before, _ = self.pairs.places[k]
+            if weights in wanted or lags in wanted:
+                pairs = self._pairs(k, path, came)
+                found |= {
+                    place: value for place, value in zip((weights, lags), pairs, strict=True) if place is not None
+                }
+            past = befores[k]
+            if before is not None and past is not None:
+                found[before] = past.reshape(len(past), *self.call.shape[:-1], *past.shape[-2:])
+        return [self._fitted(place, found[place], rows=place in (p[2] for p in self.pairs.places)) for place in wanted]
+
+    def _fitted(self, place: int, found: Tensor, *, rows: bool) -> Tensor:
+        """A gradient in the shape of its leaf, whose first axis is time where it has `rows`."""
+        leaf = self.leaves[place]
+        ones = (1,) * (found.ndim - leaf.ndim)
+        shape = (len(leaf), *ones, *leaf.shape[1:]) if rows else (*ones, *leaf.shape)
+        return found.sum_to_size(shape).reshape(leaf.shape).to(leaf.dtype)
+
+    def _pairs(self, k: int, path: Tensor, came: Tensor) -> tuple[Tensor, Tensor]:
+        """The gradients of weights and of delays in steps, (*b, N, N) or (*b, E)."""
+        all, tiles = self.all[k], self.tiles
+        which = all.possible().nonzero().squeeze(-1)
+        some = all.where(which)
+        own = 1 if some.shared else tiles.simulations
+        to_weights = path.new_zeros(own, len(all.to), dtype=torch.float64)
+        to_lags = torch.zeros_like(to_weights)
+        for place, arrival in enumerate(self.step.arrivals):
+            if arrival.link != k:
+                continue
+            near, far = self._correlated(k, place, some, path, came)
+            if some.lags is None:
+                to_weights[:, which] += near
+                continue
+            _, part = some.read(arrival.c)
+            slope = torch.where(some.lags < arrival.c, 1 / arrival.c, 1.0) if arrival.c else 1.0
+            to_weights[:, which] += near * (1 - part) + far * part
+            to_lags[:, which] += some.weights * slope * (far - near)
+        shape = all.to.shape if self.step.links[k].is_sparse else (tiles.nodes, tiles.nodes)
+        batch = () if some.shared else self.call.shape[:-1]
+        return to_weights.reshape(*batch, *shape), to_lags.reshape(*batch, *shape)
+
+    def _correlated(self, k: int, place: int, some: Connections, path: Tensor, came: Tensor) -> tuple[Tensor, Tensor]:
+        """Sums over time of what came back to each connection with what was sent then, and the step before."""
+        from torchmass.kernels.device_sums import correlate  # where Triton is there
+
+        tiles, arrival, late = self.tiles, self.step.arrivals[place], some.lags is not None
+        own, row = 1 if some.shared else tiles.simulations, tiles.row
+        found = path.new_empty(2, tiles.count if some.shared else own, len(some.to), dtype=torch.float64)
+        edges = min(power_of_two(len(some.to)), max(1, 32 * WARPS // tiles.lanes))
+        back = some.read(arrival.c)[0].expand(own, -1).contiguous() if late else some.to
+        channel = [of for link, of, _ in self.step.sends if link == k].index(arrival.channel)
+        now = (
+            tiles.places[f"past_{k}"] + (self.call.reach[k] * tiles.channels[k] + channel) * row,
+            tiles.channels[k] * row,
+        )
+        within = arrival.level > 0
+        stage = tiles.places["later"] + self.waiting_place(place) * row, len(tiles.waiting) * row
+        sent = now if late or not within else stage
+        kernel: Any = correlate
+        kernel[tiles.count, -(-len(some.to) // edges)](
+            found, came[place * row :], tiles.places_back["end"], len(self.step.arrivals) * row,
+            path[sent[0] :], path[stage[0] :], tiles.places["end"], sent[1], stage[1],
+            some.to, some.source, back, len(some.to), tiles.simulations, self.call.steps,
+            LANES=tiles.lanes, EDGES=edges, EACH=not some.shared, LATE=late,
+        )  # fmt: skip
+        near, far = found.sum(1, keepdim=True) if some.shared else found
+        return near, far
+
+    def waiting_place(self, place: int) -> int:
+        """Which of what is sent within a step an arrival waits for; 0 where it does not."""
+        arrival = self.step.arrivals[place]
+        return self.tiles.waiting.index(arrival.label) if arrival.level else 0
