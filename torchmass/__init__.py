@@ -99,7 +99,7 @@ from torchmass.observe import Spectrum as Spectrum
 from torchmass.observe import Subsample as Subsample
 from torchmass.observe import TemporalAverage as TemporalAverage
 from torchmass.result import Result as Result
-from torchmass.result import RunState as RunState
+from torchmass.run_state import RunState as RunState
 from torchmass.simulator import Simulator as Simulator
 from torchmass.tvb import from_tvb as from_tvb
 from torchmass.wilson_cowan_delayed import WilsonCowanDelayedStep as WilsonCowanDelayedStep

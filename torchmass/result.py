@@ -1,9 +1,7 @@
-"""What a run returns, and the state from which another continues it."""
+"""What a run returns."""
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
-from itertools import count
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple, Self
@@ -12,43 +10,10 @@ import torch
 from torch import Tensor
 
 from torchmass.export import dataframe, mne, xarray
-from torchmass.memory import Memory
 from torchmass.naming import lookup, refuse
+from torchmass.run_state import RunState, seed_of
 
 FREQUENCY = "frequency"  # the axis of spectra
-OBSERVED = "observed"  # what a file calls the memories of observers
-
-
-class RunState(dict[str, Tensor]):
-    """The states in which a run ended, with all that is needed to continue it bit for bit.
-
-    Give it as `x0` to the next run: the clock, the seed and the simulation indices go on from here, and so do observers
-    of the same names, whose memories are `observed`.
-    """
-
-    def __init__(
-        self,
-        states: Mapping[str, Tensor],
-        observed: Mapping[str, Memory] | None = None,
-        *,
-        seed: int | None,
-        step: int,
-        dt: float,
-        first_simulation: int,
-    ) -> None:
-        super().__init__(states)
-        self.observed = dict(observed or {})
-        self.seed, self.step, self.dt, self.first_simulation = seed, step, dt, first_simulation
-
-    @property
-    def origin(self) -> dict[str, Any]:
-        """What it carries besides the states."""
-        return {"seed": self.seed, "step": self.step, "dt": self.dt, "first_simulation": self.first_simulation}
-
-    def detach(self) -> "RunState":
-        """The same state, cut from the graph: where truncated backpropagation starts anew."""
-        observed = {name: memory.detach() for name, memory in self.observed.items()}
-        return RunState({name: value.detach() for name, value in self.items()}, observed, **self.origin)
 
 
 class Quantity(NamedTuple):
@@ -185,13 +150,7 @@ class Result(Mapping[str, Tensor]):
         The file holds `to_xarray()`, and where the run ended, with the memories of its observers, in the group
         `run_state`. Raises `ValueError` for another ending of the path, `ImportError` without the packages.
         """
-        memories, carried = _told(self.state.observed)
-        state = {
-            name: xarray.Variable(tuple(f"{name}_{i}" for i in range(value.ndim)), value)
-            for name, value in (self.state | carried).items()
-        }
-        attrs = {**self.state.origin, OBSERVED: json.dumps(memories)}
-        xarray.write(path, self.to_xarray(), xarray.dataset(state, {}, attrs))
+        xarray.write(path, self.to_xarray(), self.state.to_xarray())
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -207,8 +166,8 @@ class Result(Mapping[str, Tensor]):
         return cls(
             {name: values for name, (_, values, _) in series.items()},
             lambda: torch.tensor(entries["time"], dtype=torch.float64),
-            _state(end),
-            _seed(held.attrs),
+            RunState.from_xarray(end),
+            seed_of(held.attrs),
             held.attrs["backend"],
             held.attrs["method"],
             lambda: {name: _quantity(name, variable, entries) for name, variable in series.items()},
@@ -232,23 +191,6 @@ class Result(Mapping[str, Tensor]):
         return f"Result({series}; {self.method}, {self.backend})"
 
 
-def _told(observed: Mapping[str, Memory]) -> tuple[dict[str, str], dict[str, Tensor]]:
-    """Memories by name as texts, and the tensors that they call by names that no state has."""
-    names = map(f"{OBSERVED} {{}}".format, count())
-    told = {name: memory.told(names) for name, memory in observed.items()}
-    tensors = {name: tensor for _, named in told.values() for name, tensor in named.items()}
-    return {name: text for name, (text, _) in told.items()}, tensors
-
-
-def _state(end: Any) -> RunState:
-    """Where a run ended, as a file holds it."""
-    held = {name: values for name, (_, values, _) in xarray.variables(end).items()}
-    states = {name: values for name, values in held.items() if not name.startswith(f"{OBSERVED} ")}
-    observed = {name: Memory.of(text, held) for name, text in json.loads(end.attrs[OBSERVED]).items()}
-    whole = {name: int(end.attrs[name]) for name in ("step", "first_simulation")}
-    return RunState(states, observed, **whole, seed=_seed(end.attrs), dt=float(end.attrs["dt"]))
-
-
 def _quantity(name: str, variable: xarray.Variable, entries: Mapping[str, tuple[Any, ...]]) -> Quantity:
     axis = variable.dims[-1]
     return Quantity(variable.unit, axis, entries.get(axis, ()), entries.get(f"{FREQUENCY}_{name}"))
@@ -257,7 +199,3 @@ def _quantity(name: str, variable: xarray.Variable, entries: Mapping[str, tuple[
 def _clock(entries: Mapping[str, tuple[Any, ...]], name: str) -> Tensor | None:
     times = entries.get(f"time_{name}")
     return None if times is None else torch.tensor(times, dtype=torch.float64)
-
-
-def _seed(attrs: Mapping[str, Any]) -> int | None:
-    return int(attrs["seed"]) if "seed" in attrs else None

@@ -21,7 +21,8 @@ from torchmass.kernels.plan import Outcome, Plan, check_gradient
 from torchmass.monitors import quantities, resolve
 from torchmass.naming import lookup, refuse
 from torchmass.observed import Watch, watching
-from torchmass.result import Result, RunState
+from torchmass.result import Result
+from torchmass.run_state import RunState
 from torchmass.start import batch_axes, origin, place
 from torchmass.stretches import in_stretches, length_of
 from torchmass.system import System

@@ -12,7 +12,7 @@ from torchmass.columns import Columns
 from torchmass.dynamics import Dynamics, batch_shape
 from torchmass.integrators import Values
 from torchmass.kernels.draws import numbered, uniforms
-from torchmass.result import RunState
+from torchmass.run_state import RunState
 from torchmass.values import checked_seed, whole
 
 Starts = Mapping[str, Tensor | Distribution]

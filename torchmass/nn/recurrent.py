@@ -11,7 +11,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from torchmass.bounds import Bounds
 from torchmass.history import apart
-from torchmass.result import RunState
+from torchmass.run_state import RunState
 from torchmass.simulator import Simulator
 from torchmass.values import whole
 
