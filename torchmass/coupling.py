@@ -21,13 +21,14 @@ MARGIN = 1e-6  # of the longest delay, which may be rounded up on its way to ano
 class Coupling(Parametrised):
     r"""\(u_i = \mathrm{receive}\big(x_i, \sum_j w_{ij}\,\mathrm{send}(x_j(t - d_{ij}))\big)\), `[to, from]`.
 
-    A kind of coupling defines two pure static functions: `send(x, p)` returns one or more channels of a
-    node's signal, `receive(x, sums, p)` turns the node's own signal and the weighted sum of each channel
-    into its input. `p` is a named tuple of the declared parameters. An instance is built from its weights,
-    `(N, N)` or `(B, N, N)`, and a value for any parameter. Weights may be sparse, of torch or of scipy: duplicates are
-    added up, and where there are entries, zeros among them, is the `mask` unless one is given. A number, given with
-    `in_size`, is the weight of every pair of different nodes: without delays, sums are then taken over all nodes at
-    once, in O(N).
+    A kind of coupling defines two pure static functions: `send(x, p)` returns one or more channels of a node's signal,
+    `receive(x, sums, p)` turns the node's own signal and the weighted sum of each channel into its input. `p` is a
+    named tuple of the declared parameters. What does not separate into what each node sends defines `pair(x, y, p)` in
+    place of `send`, of a receiver's signal x and a sender's y, \(\sum_j w_{ij}\,\mathrm{pair}(x_i, x_j)\): without
+    delays, and eager, since it costs N² evaluations at every stage. An instance is built from its weights, `(N, N)` or
+    `(B, N, N)`, and a value for any parameter. Weights may be sparse, of torch or of scipy: duplicates are added up,
+    and where there are entries, zeros among them, is the `mask` unless one is given. A number, given with `in_size`, is
+    the weight of every pair of different nodes: without delays, sums are then taken over all nodes at once, in O(N).
 
     The weight is \(w = W \exp(g)\) of `weights` W and `log_gain` g, so that a free g keeps signs and zeros. `mask` is
     True where there may be a connection: W, and delays and distances that are fitted, stay 0 elsewhere. With
@@ -100,7 +101,16 @@ class Coupling(Parametrised):
     def _size(self, declaration: Param) -> int | None:
         return 1 if self.alike and declaration.name == "weights" else self.in_size
 
+    @property
+    def pairwise(self) -> bool:
+        """Whether it is a function of pairs of signals."""
+        return type(self).pair is not Coupling.pair
+
     def _check_pairs(self) -> None:
+        if self.pairwise and self.lags() is not None:
+            raise ValueError(
+                f"{type(self).__name__} defines pair, which has no delays; write it as a send, or as more."
+            )
         weights = self.weights.detach()
         if self.mask is not None and bool((wrong := (weights != 0) & ~self.mask).any()):
             raise ValueError(f"weights must be 0 where the mask has no connection, got {report(weights, wrong)}.")
@@ -178,11 +188,12 @@ class Coupling(Parametrised):
     def link(self, source: tuple[int | None, ...], target: tuple[int, ...]) -> Link:
         """The coupling from the state at this place, in each group of nodes, to the inputs at these places."""
         weights, lags = self.strengths(), self.lags()
-        alike = self.alike and lags is None
+        alike = self.alike and lags is None and not self.pairwise
         if self.alike and not alike:
             weights = weights * (1 - torch.eye(self.in_size, dtype=weights.dtype, device=weights.device))
         return Link(
             send=self.send,
+            pair=self.pair if self.pairwise else None,
             receive=self.receive,
             p=self.values(),
             weights=weights,
@@ -199,6 +210,11 @@ class Coupling(Parametrised):
     @staticmethod
     def send(x: Tensor, p: Any) -> tuple[Tensor, ...]:
         """The channels a node sends."""
+        raise NotImplementedError
+
+    @staticmethod
+    def pair(x: Tensor, y: Tensor, p: Any) -> tuple[Tensor, ...]:
+        """In place of `send`: what a node whose signal is x, (*b, N, 1), makes of others', y, (*b, 1, N)."""
         raise NotImplementedError
 
     @staticmethod

@@ -171,6 +171,8 @@ class Groups(System):
         """The link, which nodes of a group without a source send nothing through."""
         if None not in link.source:
             return link
+        if link.pair is not None:
+            raise ValueError("a coupling that defines pair reads every group: give each a source, or define send.")
         one = torch.ones_like(self.group)
         return sending(link, chosen(self.group, [None if source is None else one for source in link.source]))
 

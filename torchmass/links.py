@@ -84,6 +84,7 @@ class Link:
     nearest: bool = False  # delays are rounded to whole steps
     longest: float | None = None  # ms that are reserved for delays
     hold: bool = False
+    pair: Callable[[Tensor, Tensor, Any], tuple[Tensor, ...]] | None = None  # in place of `send`
     mask: Tensor | None = None  # (N, N): where the gradient of a weight may be other than 0; None: anywhere
 
     @cached_property
@@ -104,12 +105,19 @@ class Link:
 
     def __call__(self, signal: Tensor, past: Past | None = None, c: float = 0.0) -> Tensor:
         """What arrives at every node at a fraction `c` of the step, where the signal is this, (*b, N)."""
+        if self.pair is not None:
+            return self.receive(signal, self._of_pairs(self.pair, signal), self.p)
         sent = self.sent(signal)
         if past is not None:
             sums = (self.weights.unsqueeze(-3) * past.arriving(sent, c)).sum(-1)
         else:
             sums = self.weights * (sent.sum(-1, keepdim=True) - sent) if self.alike else sent @ self.weights.mT
         return self.receive(signal, sums.unbind(-2), self.p)
+
+    def _of_pairs(self, pair: Callable[..., tuple[Tensor, ...]], signal: Tensor) -> tuple[Tensor, ...]:
+        """The sum of each channel over all who send, (*b, N)."""
+        p = type(self.p)._make(value.unsqueeze(-1) if value.ndim else value for value in self.p)  # of who receives
+        return tuple((self.weights * one).sum(-1) for one in pair(signal.unsqueeze(-1), signal.unsqueeze(-2), p))
 
     def lags(self, dt: float) -> Tensor:
         """The delays in steps, (*b, N, N)."""

@@ -22,6 +22,8 @@ def refuse_network(plan: Plan) -> None:
     """Raise a `TraceError` for what kernels of networks do not do."""
     if is_transformed():
         raise TraceError("it is a network under torch.func.")
+    if any(link.pair for link in plan.dynamics.links):
+        raise TraceError("a coupling is a function of pairs of nodes, and kernels sum up what each of them sends.")
     if plan.gradient == "forward":
         raise TraceError("its nodes are coupled, and gradient='forward' is for single nodes.")
 

@@ -97,6 +97,8 @@ def linear_network(dynamics: Dynamics, x: Values, u: Sequence[Tensor], idle: Ten
 
 def _path(dynamics: Dynamics, link: Link, states: Tensor, entry: Tensor) -> tuple[Path, Tensor]:
     """A coupling to first order, and ∂u/∂x of the node's own signal, (*b, N)."""
+    if link.pair is not None:
+        raise ValueError("linear theory of couplings that define pair is not there: write it as what each node sends.")
     read = lambda s: dynamics.read(link, tuple(s)).expand(s[0].shape)
     signal, seen = read(states), diagonal_jacobian(lambda s: read(s).unsqueeze(0), states)[..., 0, :]
     sent = diagonal_jacobian(lambda x: link.sent(x[0]).movedim(-2, 0), signal.unsqueeze(0))[..., 0]  # (*b, N, C)
