@@ -51,7 +51,7 @@ template <int K, bool alike> struct Group {
         : constants(constants), vector(vector), due(r.transient), next(r.path ? 0 : r.steps),
           lane{Lane(r, vector + k)...}, rows(r, vector * L), sum(T(0)) {
         for (int i = 0; i < K; ++i)
-            for (int s = 0; s < Step::states; ++s) x[i][s] = lane[i].lanes.gather(r.x0[s]);
+            for (int s = 0; s < Step::states; ++s) x[i][s] = lane[i].lanes.take(r.x0[s]);
     }
     TM_ALWAYS const Step::Fixed &fixed(int i) const { return constants[alike ? 0 : i].q; }
 

@@ -2,8 +2,9 @@
 #ifndef TORCHMASS_GRAPH_H
 #define TORCHMASS_GRAPH_H
 
-#include "delays.h"
 #include "gather.h"
+#include "line.h"
+#include "shorts.h"
 #include "sparse.h"
 
 constexpr double least_lag = Step::middle ? 1.5 : 1.0;  // steps of the past that blocks of steps can do with

@@ -1,7 +1,7 @@
 // The time loop of a network. The generated file defines T and Step, and includes this; see exchange.h for its links.
 //
 // A simulation goes through time step by step: nodes send, sums arrive, nodes move, once or at every stage. Lanes are
-// nodes. Delays look only at the past, which lies apart for each node (delays.h).
+// nodes. Delays look only at the past, which lies apart for each node (line.h).
 #ifndef TORCHMASS_NETWORK_H
 #define TORCHMASS_NETWORK_H
 

@@ -67,12 +67,7 @@ struct Population {
     const Step::Fixed &fixed(int64_t v) const { return constants[v].q; }
     int lanes(int64_t v) const { return v == vectors - 1 ? live : L; }
     // a row of a tensor over all lanes, as one vector of this simulation has it; the last lane repeated
-    TM_ALWAYS V take(const T *row, int64_t v) const {
-        if (lanes(v) == L) return V::load(row + first + v * L);
-        T values[L];
-        for (int l = 0; l < L; ++l) values[l] = row[first + v * L + (l < lanes(v) ? l : lanes(v) - 1)];
-        return V::load(values);
-    }
+    TM_ALWAYS V take(const T *row, int64_t v) const { return ::load(row + first + v * L, lanes(v)); }
     void put(T *row, int64_t v, V values) const { store(row + first + v * L, values, lanes(v)); }
     // `count` values of vector v, which lie a row of all nodes apart
     TM_ALWAYS static void add(T *to, V value) { (V::load(to) + value).store(to); }

@@ -2,7 +2,7 @@
 #ifndef TORCHMASS_RECORD_H
 #define TORCHMASS_RECORD_H
 
-#include "delays.h"
+#include "line.h"
 
 // Memory handed out piece by piece; without a base it is only counted.
 struct Arena {

@@ -88,6 +88,14 @@ TM_INLINE void store(T *to, V values, int live) {
         if (live & size) __builtin_memcpy(to + done, all + done, size * sizeof(T)), done += size;
 }
 
+// Reads the first `live` lanes, and the last of them for the others.
+inline V load_some(const T *from, int live) {
+    T all[L];
+    for (int l = 0; l < L; ++l) all[l] = from[l < live ? l : live - 1];
+    return V::load(all);
+}
+TM_INLINE V load(const T *from, int live) { return live == L ? V::load(from) : load_some(from, live); }
+
 // The lanes of a vector: of all nodes of all simulations, or of those of one. One at the end repeats the last lane, so
 // that every loop is over whole vectors and no value depends on its place.
 struct Lanes {
@@ -107,13 +115,8 @@ struct Lanes {
             node[l] = lane[l] % r.nodes;
         }
     }
-    TM_ONCE V gather(const T *from) const {
-        T values[L];
-        for (int l = 0; l < L; ++l) values[l] = from[lane[l]];
-        return V::load(values);
-    }
     TM_ALWAYS void put(T *to, V values) const { store(to + first, values, live); }
-    TM_ALWAYS V take(const T *from) const { return live == L ? V::load(from + first) : gather(from); }
+    TM_ALWAYS V take(const T *from) const { return load(from + first, live); }
 };
 
 // A leaf as one vector reads it, at any step.

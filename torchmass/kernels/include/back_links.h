@@ -1,0 +1,137 @@
+// The way back through links, from what arrived to those who sent it: the same sums over the transposed graph, with time
+// running backwards where there are delays. Gradients of weights and delays have no order in time, and are taken of many
+// steps at once.
+#ifndef TORCHMASS_BACK_LINKS_H
+#define TORCHMASS_BACK_LINKS_H
+
+#include "way_back.h"
+
+struct BackLinks : WayBack {
+    using WayBack::WayBack;
+
+    // from what arrived to what was sent for it
+    void arrival_back(int k, int64_t t) {
+        const tm::ArrivalForm a = Step::arrival[k];
+        const int form = Step::link[a.link].form;
+        const T *given = ga[t & 1] + k * width;
+        T *to = a.later < 0 ? sent_back + (Step::link[a.link].first + a.channel) * width : later_back + a.later * width;
+        if (form == tm::total) {
+            double total = 0;
+            for (int64_t i = 0; i < r.nodes; ++i) total += double(given[i]);
+            for (int64_t v = own.from; v < own.to; ++v) V(T(total)).store(to + v * L);
+        }
+        if (form == tm::dense) product(graph.matrix[a.link], width, r.nodes, given, to, own);
+        if (form == tm::sparse) graph.sparse[a.link].product(given, to, own.from, own.to);
+        if (tm::at_once(form) && gradient(k)) keep(k, a, t, given);
+        if (form == tm::mixed) soon_back(a, t, given, to);
+    }
+    // what the gradient of the weights is made of
+    void keep(int k, const tm::ArrivalForm &a, int64_t t, const T *given) {
+        const int64_t place = t % tile * width;
+        for (int64_t v = own.from; v < own.to; ++v) {
+            V::load(given + v * L).store(back_rows[k] + place + v * L);
+            V now[Step::states], out[Step::sends + 1];
+            if (a.later >= 0) out[0] = V::load(later + a.later * width + v * L);
+            else load(now, record.state(t), v, Step::states), Step::send(fixed(v), now, out);
+            out[a.later < 0 ? Step::link[a.link].first + a.channel : 0].store(sent_rows[k] + place + v * L);
+        }
+    }
+    void soon_back(const tm::ArrivalForm &a, int64_t t, const T *given, T *stage_back) {
+        double *to_weights = weights(a.link), *to_lags = lags(a.link);
+        const Shorts &shorts = graph.shorts[a.link];
+        T *now_back = carry(a.link, t) + a.channel * width;
+        if (a.later >= 0)
+            own.clear(stage_back, 1, width);
+        if (shorts.self) {
+            T *to = a.later < 0 ? now_back : stage_back;
+            const int64_t past = r.reach[a.link] + record.room, skip = a.channel * r.nodes;
+            const T *stage = a.later < 0 ? record.past[a.link] + skip * past + r.reach[a.link] + t : later + a.later * width;
+            for (int64_t i = own.from * L; i < own.to * L; i += L) add(to + i, V::load(shorts.self + i) * V::load(given + i));
+            for (int64_t i = own.begin; to_weights && i < own.end; ++i)
+                own_sum[a.link][i] += given[i] * stage[a.later < 0 ? i * past : i];
+        }
+        for (int64_t k = shorts.bound[own.begin]; k < shorts.bound[own.end]; ++k) {
+            const Short &e = shorts.all[k];
+            const Reading read = e.at[Short::place(a.c)];
+            const bool ahead = read.back < 0;
+            const int64_t near = t - (ahead ? 0 : read.back), far = near - 1, pair = e.to * r.nodes + e.from;
+            const T now = sent_at(a.link, a.channel, e.from, near), share = e.weight * given[e.to];
+            const T other = ahead ? later[a.later * width + e.from] : sent_at(a.link, a.channel, e.from, far);
+            (ahead ? stage_back : carry(a.link, far) + a.channel * width)[e.from] += share * read.part;
+            carry(a.link, near)[a.channel * width + e.from] += share * (1 - read.part);
+            if (to_weights) to_weights[pair] += double(given[e.to]) * double(now + read.part * (other - now));
+            if (to_lags) to_lags[pair] += double(share) * double(ahead ? (now - other) / T(a.c) : other - now);
+        }
+    }
+    // what came back in step t joins the line that leads to those who sent it
+    void late_back(int k, int64_t t) {
+        for (int set = 0; set < sets(k); ++set) {
+            Line &l = line[k][set];
+            const int64_t before = r.steps - t - 1;  // the time of the line that is step t + 1
+            T *next = l.row(before), *now = l.row(before + 1);
+            join(k, set, 1, t, next);
+            correlation[k][set].add(t + 1, next);
+            push(l, before + 1);
+            own.clear(now, Step::link[k].channels, width);
+            join(k, set, set ? 0.5 : 0, t, now);
+            if (t == 0) correlation[k][set].add(0, now);
+        }
+    }
+    void join(int link, int set, double c, int64_t t, T *to) const {
+        for (int k = 0; k < Step::arrivals; ++k) {
+            const tm::ArrivalForm a = Step::arrival[k];
+            if (a.link != link || a.c != c || (set && c == 1)) continue;
+            for (int64_t i = own.from * L; i < own.to * L; i += L)
+                add(to + a.channel * width + i, V::load(ga[t & 1] + k * width + i));
+        }
+    }
+    // what came back beyond step t is as if it had been 0
+    TM_ONCE void forget(int64_t t) {
+        for (int k = 0; k < Step::links; ++k) {
+            if (sets(k)) own.clear(carried[k], 4 * Step::link[k].channels, width);
+            for (int set = 0; set < sets(k); ++set) {
+                correlation[k][set].add(t, line[k][set].row(r.steps - t));
+                line[k][set].forget(r.steps - t);
+            }
+        }
+    }
+    // the gradients of weights over the steps from t on that are not in them yet
+    void sum_weights(int64_t t) {
+        for (int k = 0; k < Step::links; ++k)
+            for (int64_t i = own.begin; sets(k) && weights(k) && graph.shorts[k].self && i < own.end; ++i)
+                weights(k)[i * (r.nodes + 1)] += double(own_sum[k][i]), own_sum[k][i] = 0;
+        const int64_t count = r.steps - t < tile ? r.steps - t : tile;
+        for (int k = 0; k < Step::arrivals; ++k) {
+            const int link = Step::arrival[k].link, form = Step::link[link].form;
+            if (!tm::at_once(form) || !gradient(k)) continue;
+            if (form == tm::sparse)
+                for (int both = 0; both < 2; ++both)
+                    turn(turned[both], both ? sent_rows[k] : back_rows[k], width, count, tile, own.from, own.to);
+            meet();
+            if (form == tm::dense) outer(weights(link), r.nodes, back_rows[k], sent_rows[k], width, count, own);
+            else correlate(graph.sparse[link], weights(link), turned[0], turned[1], tile, own.begin, own.end);
+            meet();
+        }
+    }
+    // the gradient of what was sent before the run, [row][simulation][channel][node]
+    TM_ONCE void before_back(int k) {
+        const int channels = Step::link[k].channels;
+        const int64_t inner = channels * r.nodes, simulations = r.lanes / r.nodes;
+        for (int64_t back = 1; back <= r.reach[k]; ++back) {
+            T *to = r.g_before[k] + ((r.reach[k] - back) * simulations + simulation) * inner;
+            for (int c = 0; c < channels; ++c)
+                for (int64_t i = own.begin; i < own.end; ++i)
+                    to[c * r.nodes + i] = back < 3 ? carry(k, -back)[c * width + i] : 0;
+            for (int set = 0; set < sets(k); ++set) {
+                Line &l = line[k][set];
+                const int64_t now = r.steps + back;
+                push(l, now);
+                own.clear(l.row(now), channels, width);
+                for (int c = 0; c < channels; ++c)
+                    for (int64_t i = own.begin; i < own.end; ++i) to[c * r.nodes + i] += l.out(0, now)[c * width + i];
+            }
+        }
+    }
+};
+
+#endif

@@ -1,0 +1,64 @@
+// Connections that are shorter than a stage of the step needs, and read between now and the stage.
+#ifndef TORCHMASS_SHORTS_H
+#define TORCHMASS_SHORTS_H
+
+#include "run.h"
+
+// Where a connection shorter than what a stage needs reads at a fraction of a step: a part of the way from now to the
+// stage (`back` is −1), or from `back` steps ago to one step before that.
+struct Reading {
+    T part;
+    int32_t back;
+};
+struct Short {
+    int32_t to, from;
+    T weight;
+    Reading at[3];  // a whole, a half and no part into the step
+
+    static int place(double c) { return c == 1 ? 0 : c == 0.5 ? 1 : 2; }
+    TM_ONCE Short(int64_t to, int64_t from, T weight, T lag) : to(int32_t(to)), from(int32_t(from)), weight(weight) {
+        constexpr double parts[] = {1.0, 0.5, 0.0};
+        for (const double c : parts) {
+            const T age = lag - T(c), back = tm::floor(age);
+            at[place(c)] = age < 0 ? Reading{-age / T(c), -1} : Reading{age - back, int32_t(back)};
+        }
+    }
+    Short() = default;
+};
+
+// Connections shorter than what a stage needs, one by one, and those of nodes with themselves that take no time.
+struct Shorts {
+    Short *all = nullptr;
+    int64_t *bound = nullptr;  // where those to each node begin, or on the way back those from it
+    T *self = nullptr;         // weights of the latter, null where there are none
+
+    TM_ONCE void build(int64_t nodes, const T *weights, const T *lags, double least, bool zeros, bool moving, bool back) {
+        bound = new int64_t[nodes + 1];
+        for (int fill = 0; fill < 2; ++fill) {
+            if (fill) all = new Short[bound[nodes] + 1];
+            int64_t count = 0;
+            for (int64_t place = 0; place < nodes * nodes; ++place) {
+                if (place % nodes == 0) bound[place / nodes] = count;
+                const int64_t to = back ? place % nodes : place / nodes, from = back ? place / nodes : place % nodes;
+                const int64_t k = to * nodes + from;
+                if ((weights[k] == 0 && !zeros) || lags[k] >= T(least)) continue;
+                if (to == from && lags[k] == 0 && (weights[k] == 0 || !moving)) {
+                    if (!self) self = new T[nodes + L]();
+                    self[to] = weights[k];
+                } else {
+                    if (fill) all[count] = Short(to, from, weights[k], lags[k]);
+                    ++count;
+                }
+            }
+            bound[nodes] = count;
+        }
+        for (int64_t i = nodes; self && i < nodes + L; ++i) self[i] = self[nodes - 1];
+    }
+    TM_ONCE ~Shorts() {
+        delete[] all;
+        delete[] bound;
+        delete[] self;
+    }
+};
+
+#endif

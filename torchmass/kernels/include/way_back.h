@@ -1,0 +1,60 @@
+// What one simulation of a network has on its way back through time.
+#ifndef TORCHMASS_WAY_BACK_H
+#define TORCHMASS_WAY_BACK_H
+
+#include "back_desk.h"
+#include "population.h"
+
+struct WayBack : Population, BackDesk {
+    const Graph &graph;
+    Record record;
+    const int64_t copy;         // of the gradients of weights and delays
+    Line line[Step::links][2];  // of what comes back to those who sent it, time running backwards
+    Correlation correlation[Step::links][2];
+
+    TM_ONCE WayBack(const Run &r, int64_t simulation, const Graph &graph, T *base, tm::Member &member, int64_t copy)
+        : Population(r, simulation, member), BackDesk(r, base), graph(graph),
+          record(r, r.path + simulation * record_size(r, true), true), copy(copy) {
+        for (int64_t k = size * member.rank / member.size; k < size * (member.rank + 1) / member.size; ++k) base[k] = 0;
+        meet();
+        for (int64_t v = own.from; v < own.to; ++v)
+            for (int s = 0; s < Step::states; ++s)
+                (r.g_end[s] ? take(r.g_end[s], v) : V(T(0))).store(g + s * width + v * L);
+        for (int k = 0; k < Step::links; ++k)
+            for (int set = 0; set < sets(k); ++set) open(k, set);
+    }
+    using Population::take;
+    bool gradient(int arrival) const { return r.g_weights[Step::arrival[arrival].link]; }
+    double *weights(int link) const {
+        const int64_t size = Step::link[link].form == tm::sparse ? r.counts[link] : r.nodes * r.nodes;
+        return r.g_weights[link] ? r.g_weights[link] + copy * size : nullptr;
+    }
+    double *lags(int link) const { return r.g_lags[link] ? r.g_lags[link] + copy * r.nodes * r.nodes : nullptr; }
+
+    T *carry(int link, int64_t t) const { return carried[link] + (t & 3) * Step::link[link].channels * width; }
+    T sent_at(int link, int64_t channel, int64_t node, int64_t t) const {
+        return record.past[link][(channel * r.nodes + node) * (r.reach[link] + record.room) + r.reach[link] + t];
+    }
+    void output_back(const T *x, int64_t v, V given) {
+        V now[Step::states], back[Step::states], sums[Step::sums + 1];
+        load(now, x, v, Step::states), load(back, g, v, Step::states), load(sums, part, v, Step::sums);
+        Step::output_back(fixed(v), now, given, back, sums);
+        save(g, v, back, Step::states), save(part, v, sums, Step::sums);
+    }
+    TM_ONCE void open(int k, int set) {
+        const int channels = Step::link[k].channels;
+        Line &l = line[k][set];
+        l.own = &own;
+        l.nodes = r.nodes, l.width = width, l.channels = channels, l.reach = r.reach[k], l.room = room;
+        l.mask = Line::ring_table - 1, l.past = past[k][set], l.rows = rows[k][set];
+        l.add(set ? graph.middle[k] : graph.edges[k], table[k][set]);
+        Correlation &c = correlation[k][set];
+        c.own = &own;
+        c.nodes = r.nodes, c.channels = channels, c.width = width, c.steps = r.steps, c.reach = r.reach[k];
+        c.per_node = r.reach[k] + record.room, c.past = record.past[k], c.late = T(set ? 0.5 : 0);
+        c.weights = r.weights[k] + simulation * r.apart[2 * k], c.lags = r.lags[k] + simulation * r.apart[2 * k + 1];
+        c.to_weights = weights(k), c.to_lags = lags(k), c.back = correlated[k][set];
+    }
+};
+
+#endif
