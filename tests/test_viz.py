@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+import torchmass as tm
 import torchmass.viz as viz
 
 matplotlib = pytest.importorskip("matplotlib")
@@ -239,3 +240,18 @@ def test_importing_the_plots_imports_no_plotting_library():
     code = "import sys, torchmass.viz; print([m for m in ('matplotlib', 'scipy') if m in sys.modules])"
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == "[]"
+
+
+def test_a_result_plots_its_series_with_the_names_of_its_regions():
+    connectome = tm.datasets.synthetic_connectome(4, density=0.6)
+    r = tm.Simulator(tm.Network(tm.JansenRitStep(4), connectome), 0.1, backend="eager").run(1.0)
+    ax = r.plot("E")
+    assert [line.get_label() for line in ax.lines] == ["L0", "L1", "R0", "R1"]
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("time (ms)", "E (mV)")
+    some = r.plot("E", ["R1", 0])
+    assert [line.get_label() for line in some.lines] == ["R1", "L0"]
+    assert some.lines[0].get_ydata() == pytest.approx(r["E"][:, 3].numpy())
+    with pytest.raises(ValueError, match="the result has no node 'R9'"):
+        r.plot("E", ["R9"])
+    with pytest.raises(ValueError, match="the result has no series 'Q'"):
+        r.plot("Q")

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import torch
 from torch import Tensor
@@ -12,6 +12,10 @@ from torch import Tensor
 from torchmass.export import dataframe, mne, xarray
 from torchmass.naming import lookup, refuse
 from torchmass.run_state import RunState, seed_of
+from torchmass.viz import plot_timeseries
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 FREQUENCY = "frequency"  # the axis of spectra
 
@@ -36,8 +40,9 @@ class Result(Mapping[str, Tensor]):
     `method` how it was computed, `labels` what the nodes of a network are called, where they have names. `units` are
     those of the series, None for what a callable computed, and `dims` names the axes of one.
 
-    `save` keeps a result in a file, from which `Result.load` brings it back; `to_xarray`, `to_dataframe` and `to_mne`
-    hand it to other packages. All of them copy the numbers to the CPU and cut them from the graph.
+    `plot` draws a series with the names of its nodes. `save` keeps a result in a file, from which `Result.load` brings
+    it back; `to_xarray`, `to_dataframe` and `to_mne` hand it to other packages. All of them copy the numbers to the CPU
+    and cut them from the graph.
     """
 
     def __init__(
@@ -73,6 +78,16 @@ class Result(Mapping[str, Tensor]):
     def quantities(self) -> Mapping[str, Quantity]:
         """What each series is."""
         return self._describe()
+
+    def plot(self, name: str, nodes: Sequence[str | int] | None = None, ax: "Axes | None" = None) -> "Axes":
+        """Lines of a series, (T, N), over time, called as the nodes are: all, or `nodes`, by name or place."""
+        lookup("the result", "series", name, self._series)
+        entries = self.quantities[name].entries
+        by_name = {str(entry): place for place, entry in enumerate(entries)}
+        places = [lookup("the result", "node", n, by_name) if isinstance(n, str) else n for n in nodes or by_name]
+        ax = plot_timeseries(self[name][..., places], self.times(name), [str(entries[place]) for place in places], ax)
+        ax.set_ylabel(" ".join(filter(None, [name, self.units[name] and f"({self.units[name]})"])))
+        return ax
 
     @property
     def units(self) -> Mapping[str, str | None]:
