@@ -128,10 +128,43 @@ def test_the_digits_are_those_of_scikit_learn_held_out_once():
     assert torch.equal(rows.unique(dim=0), known.unique(dim=0))
 
 
+CLASSES = {  # trials to learn and trials held out, how many answers there are, and how often one is right at least
+    "matching": (lambda: [DelayedMatchToSample(1000, 2, seed=seed) for seed in (0, 1)], 2, 0.95),
+    "evidence": (lambda: [EvidenceIntegration(4000, seed=seed) for seed in (0, 1)], 2, 0.85),  # the best possible: 0.93
+    "digits": (lambda: [SequentialDigits(train) for train in (True, False)], 10, 0.95),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("make", "answers", "least"), CLASSES.values(), ids=CLASSES)
+def test_oscillators_learn_a_task(make, answers, least):
+    torch.set_default_dtype(torch.float32)
+    learned, held = make()
+    omega = 2 * math.pi / 28 * 3 ** torch.linspace(-1, 1, 64)
+    net = tm.HORNSeqNetwork(learned.inputs.shape[-1], 64, answers, alpha=0.3, omega=omega, return_state=False)
+    net.layers[0].simulator.model.assign(k=1.0)
+    adam, loader = torch.optim.Adam(net.parameters()), DataLoader(learned, 64, True, collate_fn=learned.collate)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(adam, 0.01, 30 * len(loader))
+    for _ in range(30):
+        for inputs, targets in loader:
+            adam.zero_grad()
+            torch.nn.functional.cross_entropy(net(inputs), targets).backward()
+            torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+            adam.step()
+            schedule.step()
+    with torch.no_grad():
+        assert (net(held.inputs).argmax(1) == held.targets).float().mean() >= least
+
+
 def test_without_scikit_learn_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
     with pytest.raises(ImportError, match=r"pip install 'torchmass\[tasks\]'"):
         SequentialDigits()
+
+
+def test_a_part_of_the_digits_is_not_had_by_name():
+    with pytest.raises(TypeError, match="train must be True, or False for the images held out, got 'test'"):
+        SequentialDigits("test")
 
 
 @pytest.mark.parametrize(
@@ -145,8 +178,9 @@ def test_without_scikit_learn_the_extra_is_named(monkeypatch):
         (lambda: DelayedMatchToSample(delay=-1), r"delay must be a whole number ≥ 0"),
         (lambda: DelayedMatchToSample(noise=-0.1), r"noise must be ≥ 0 and finite, got -0\.1"),
         (lambda: EvidenceIntegration(noise=math.nan), r"noise must be ≥ 0 and finite, got nan"),
-        (lambda: EvidenceIntegration(coherences=(0.1, 1.2)), r"coherences must lie in \[0, 1\]"),
-        (lambda: EvidenceIntegration(coherences=()), r"coherences must lie in \[0, 1\], at least one"),
+        (lambda: EvidenceIntegration(coherences=(0.1, 1.2)), r"coherences must be numbers in \[0, 1\]"),
+        (lambda: EvidenceIntegration(coherences=()), r"coherences must be numbers in \[0, 1\], at least one"),
+        (lambda: EvidenceIntegration(coherences=0.1), r"coherences must be numbers in \[0, 1\]"),
     ],
 )
 def test_bad_input_is_refused(make, said):

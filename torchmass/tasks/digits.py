@@ -13,7 +13,8 @@ class SequentialDigits(Trials):
 
     `inputs` (64, B, 1): pixels from the top left, row by row, from 0 to 1; `targets` (B,): digits. A fifth of the 1797
     images, drawn at random with `seed`, is held out: `train=True` gives the other 1437, `train=False` these 360, of the
-    same 13 writers. Nothing is downloaded: the images come with scikit-learn (`pip install 'torchmass[tasks]'`).
+    same 13 writers. Nothing is downloaded: the images come with scikit-learn (`pip install 'torchmass[tasks]'`). Raises
+    `TypeError` for a `train` that is neither.
 
     Source: Alpaydin & Kaynak 1998, Cascading classifiers, Kybernetika 34:369,
     https://www.kybernetika.cz/content/1998/4/369; read pixel by pixel as the larger images of Le, Jaitly & Hinton 2015,
@@ -21,6 +22,8 @@ class SequentialDigits(Trials):
     """
 
     def __init__(self, train: bool = True, *, seed: int = 0) -> None:
+        if not isinstance(train, bool):
+            raise TypeError(f"SequentialDigits.train must be True, or False for the images held out, got {train!r}.")
         bundle = require("sklearn.datasets", "SequentialDigits", "tasks").load_digits()
         order = torch.randperm(len(bundle.target), generator=seeded("SequentialDigits", seed))
         held = math.ceil(len(order) / 5)

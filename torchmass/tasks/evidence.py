@@ -23,7 +23,7 @@ class EvidenceIntegration(Trials):
     A `tm.WongWangStep(1)` takes them as its coherence, here for 10 steps of the run each:
     `inputs={"coherence": trials.inputs.repeat_interleave(10, 0)}`.
 
-    Raises `ValueError` for counts that are not whole, coherences outside [0, 1] and a negative `noise`.
+    Raises `ValueError` for counts that are not whole, coherences outside [0, 1] or none, and a negative `noise`.
 
     Source: Roitman & Shadlen 2002, Response of neurons in the lateral intraparietal area during a combined visual
     discrimination reaction time task, J. Neurosci. 22:9475, doi:10.1523/JNEUROSCI.22-21-09475.2002, whose coherences
@@ -42,8 +42,8 @@ class EvidenceIntegration(Trials):
         label, generator = "EvidenceIntegration", seeded("EvidenceIntegration", seed)
         trials, steps = whole(f"{label}.trials", trials), whole(f"{label}.steps", steps)
         strengths = torch.tensor(coherences, dtype=torch.get_default_dtype())
-        if not len(strengths) or not bool(((strengths >= 0) & (strengths <= 1)).all()):
-            raise ValueError(f"{label}.coherences must lie in [0, 1], at least one, got {coherences}.")
+        if strengths.ndim != 1 or not len(strengths) or not bool(((strengths >= 0) & (strengths <= 1)).all()):
+            raise ValueError(f"{label}.coherences must be numbers in [0, 1], at least one, got {coherences}.")
         kind = torch.randperm(trials, generator=generator)
         target = kind % 2
         self.coherence = strengths[kind // 2 % len(strengths)] * (2 * target - 1)
