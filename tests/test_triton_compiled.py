@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-CASES = ["HopfStep-float32", "HopfStep-float64", "MontbrioPazoRoxinStep-float32", "ReducedWongWangStep-float32"]
+CASES = ["HopfStep-float32", "HopfStep-float64", "MontbrioPazoRoxinStep-float32"]
 
 
 @pytest.mark.slow

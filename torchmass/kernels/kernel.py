@@ -17,9 +17,9 @@ from torchmass.kernels.step_code import StepCode
 from torchmass.kernels.step_graph import StepGraph, StepKind, trace_step
 from torchmass.kernels.tangent import tangent
 from torchmass.kernels.transforms import constant_when_compiled
+from torchmass.kernels.triton_step import TILE
 
 DTYPES = {torch.float32: "float", torch.float64: "double"}
-SEGMENT = 16  # steps that Triton computes again: their states stay in the cache of the card
 PADDING = 16  # lanes: the width of every vector divides it
 
 
@@ -113,7 +113,7 @@ def _kernel(kind: StepKind) -> Kernel:
 @constant_when_compiled
 def tile(name: str, wanted: tuple[int, ...], engine: str) -> int:
     """The steps between two states that the adjoint for the leaves wanted asks for."""
-    return KERNELS[name].code(wanted).tile if engine == "cpp" else SEGMENT
+    return KERNELS[name].code(wanted).tile if engine == "cpp" else TILE
 
 
 @constant_when_compiled

@@ -15,7 +15,7 @@ NUMBERS = (
     *("lanes", "nodes", "simulations", "steps", "first_step", "first_simulation", "every", "interval", "horizon"),
     *("padded", "kept", "row", "due", "cut", "seed"),
 )  # the first row that is met, the step that ends with it, and the first that begins with a cut of the gradient
-TILE = 16  # steps: as many as can be added up in float32
+TILE = 16  # steps that are computed again from a kept state, and whose gradients are added up in the number type
 AT = "leaf_{0} + simulation * leaf_{0}_simulation + node * leaf_{0}_node"
 HEAD = '''"""Generated: the loop of {states}."""
 
