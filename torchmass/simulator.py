@@ -47,8 +47,8 @@ class Simulator(nn.Module):
     `history` is what coupled nodes sent before a run that does not say, `{"history_x": …}` as in its `x0`.
     `backend` is `auto` (`fused` wherever it applies, else `eager`; `explain` says which and why), `eager`, `compile`
     (each step through `torch.compile`), `fused` (the whole loop in one generated kernel, with first derivatives; of
-    networks on the CPU so far, without `gradient="forward"` and torch.func) or `triton` (the kernel that `fused` is on
-    a GPU). Raises `ValueError` for an unknown method or backend and for `dt ≤ 0`.
+    networks without `gradient="forward"` and torch.func) or `triton` (the kernel that `fused` is on a GPU). Raises
+    `ValueError` for an unknown method or backend and for `dt ≤ 0`.
     """
 
     def __init__(
