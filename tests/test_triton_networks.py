@@ -175,6 +175,12 @@ def test_what_is_observed_in_a_run_is_what_is_observed_of_its_series(monkeypatch
     torch.testing.assert_close(ours, plain)
 
 
+def test_more_nodes_than_a_program_holds_are_refused(monkeypatch):
+    monkeypatch.setattr(linked, "MOST_OF_A_PROGRAM", N - 1)
+    with pytest.raises(ValueError, match=f"network of {N} nodes, and a GPU's kernel takes up to {N - 1}"):
+        tm.Simulator(network("late"), 0.1, backend="triton").run(1.0)
+
+
 @pytest.mark.filterwarnings("ignore:(overflow|invalid):RuntimeWarning")
 def test_a_gradient_that_breaks_names_step_and_state():
     node = tm.LinearStep(2, gamma=0.0, init_x=torch.tensor([1.0, 2.0])).free("init_x")
