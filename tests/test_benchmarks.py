@@ -248,6 +248,15 @@ def test_networks_are_timed(tmp_path):
     assert all(case["case"]["title"] in printed for case in written["cases"])
 
 
+def test_recurrent_layers_are_timed_beside_an_lstm(tmp_path):
+    printed, written = run_quickly("recurrent", tmp_path / "recurrent.json", "--only", "HORN")
+    assert {case["case"]["gradient"] for case in written["cases"]} == {False, True}
+    for case, row in rows(written):
+        assert row["times"], (case["title"], row)
+        assert row["agrees"] == (True if row["engine"].startswith("torchmass") else None)
+        assert case["title"] in printed
+
+
 @pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="needs jax")
 def test_a_batch_of_networks_agrees_with_jax(tmp_path):
     _, written = run_quickly("networks", tmp_path / "networks.json", "--only", "simulations")

@@ -75,3 +75,21 @@ def test_the_gradient_of_the_resting_state_loss_is_its_slope():
         slope = (ends[0] - ends[1]) / (2 * step)
         torch.testing.assert_close(parameter.grad[index], slope, rtol=1e-6, atol=1e-9)
     assert net.get_parameter("coupling.raw.weights").grad.diagonal().abs().max() == 0
+
+
+@pytest.mark.slow
+def test_lightning_trains_a_layer_of_masses(tmp_path):
+    pytest.importorskip("lightning")
+    example = EXAMPLE.with_name("recurrent_lightning.py")
+    run = subprocess.run(
+        [sys.executable, str(example), "--epochs", "3", "--hidden", "8"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(example.parents[1])},
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert run.returncode == 0, run.stderr
+    found = re.search(r"^accuracy: (0\.\d+), of all evidence summed up: (0\.\d+)$", run.stdout, re.MULTILINE)
+    assert found is not None, run.stdout
+    assert 0.75 < float(found[1]) <= float(found[2]) + 0.02

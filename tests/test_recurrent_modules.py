@@ -137,6 +137,7 @@ def test_a_saved_graph_needs_its_model_in_another_process(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Dynamo does not know how to trace")
+@pytest.mark.slow
 def test_packed_sequences_break_a_graph_and_are_run_all_the_same():
     cell, x = hopf(), nn.utils.rnn.pack_padded_sequence(torch.randn(4, 2, 3), [4, 2])
     torch.compiler.reset()
