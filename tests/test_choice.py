@@ -181,3 +181,12 @@ def test_a_short_run_is_fused_where_eager_cannot_do_it():
     assert chosen(node, SHORT) == "eager"
     sim = tm.Simulator(node.free("a"), dt=1.0, method="exp_euler")
     assert sim.run(SHORT, checkpoint="sqrt").backend == "fused"
+
+
+def test_a_layer_multiplies_a_large_matrix_with_many_sequences_at_once():
+    small, large = (tm.nn.RecurrentMass(tm.HopfStep, 3, nodes).simulator for nodes in (16, 600))
+    chosen = lambda sim, sequences, steps=10: sim.explain(None, inputs=torch.zeros(steps, sequences, 1)).backend
+    assert [chosen(small, 64), chosen(large, 4), chosen(large, 8)] == ["fused", "fused", "eager"]
+    assert chosen(large, 8, steps=4000) == "fused"  # whose gradient eager steps would have no room for
+    with torch.no_grad():
+        assert chosen(large, 8, steps=4000) == "eager"

@@ -78,7 +78,8 @@ class Simulator(nn.Module):
             raise ValueError(f"backend={backend!r} is for fixed steps; {method!r} runs in torchdiffeq.")
         self.model, self.dt, self.method, self.backend = model, float(dt), method, backend
         self.adjoint, self.rtol, self.atol = adjoint, rtol, atol
-        self.often = False  # as layers of networks set it: a kernel is built for short runs, too
+        # as layers of networks set it: kernels pay for short runs, too, and large matrices are multiplied at once
+        self.often = False
         self.candidates = 1  # along the first batch axis, as a fit sets it: they draw the same random numbers
         # of runs that do not say, as inference sets them; without `seeds` they take theirs from torch's generator
         self.first_simulation = 0
@@ -156,7 +157,7 @@ class Simulator(nn.Module):
         with tolerant(allow_nonfinite or tolerated()):
             return self._compute(plan, watches, progress)
 
-    def explain(self, duration: float, **options: Any) -> Explanation:
+    def explain(self, duration: float | None, **options: Any) -> Explanation:
         """What `run(duration, **options)` would be computed with and why, and the memory it would take; prints itself.
 
         Nothing is run or built. Raises `ValueError` for an adaptive method, which torchdiffeq runs.

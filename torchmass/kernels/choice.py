@@ -5,6 +5,7 @@ from typing import NamedTuple
 import torch
 
 from torchmass.kernels import build, modules
+from torchmass.kernels.exchange import DENSE
 from torchmass.kernels.fused import engine_of, kernel_of
 from torchmass.kernels.kernel import KERNELS
 from torchmass.kernels.plan import Plan
@@ -12,6 +13,11 @@ from torchmass.kernels.trace import TraceError
 from torchmass.kernels.transforms import derivatives
 
 WORTH_BUILDING = 200  # steps; building takes about a second
+# Bytes of a matrix that no longer fits the second cache, through which the fused loop goes once for each of how many
+# simulations, where torch multiplies it with all at once: 2 to 6 times as fast for 768 and 1,024 nodes, and slower for
+# 512 (float32, one thread, benchmarks/recurrent.md). What eager steps keep for a gradient, some 40 numbers a state, has
+# room for so many states of all steps.
+LARGE, MANY, ROOM = 2**21, 8, 2**24
 
 
 class Choice(NamedTuple):
@@ -46,6 +52,16 @@ def _against_fused(plan: Plan) -> str | None:
         return f"{missing}; {tools.INSTALL} for runs that are hundreds of times faster"
     if plan.gradient == "forward" or (plan.checkpoint != "none" and plan.method == "exp_euler"):
         return None  # which only the fused loop can do
+    if plan.often and any(link.form == DENSE for link in KERNELS[name].step.links) and _at_once(plan):
+        return "a product of its large matrix with all simulations at once is faster than one after another"
     if plan.steps < WORTH_BUILDING and not plan.often and not KERNELS[name].is_built(plan.x0[0].dtype, engine):
         return f"a run of fewer than {WORTH_BUILDING} steps does not pay for building a kernel, and none is built yet"
     return None
+
+
+def _at_once(plan: Plan) -> bool:
+    """Whether there are many simulations of a network so large that a product with all of them pays."""
+    x = plan.x0[0]
+    nodes, simulations = x.shape[-1], x[..., 0].numel()
+    has_room = not torch.is_grad_enabled() or plan.steps * x.numel() <= ROOM
+    return nodes**2 * x.element_size() > LARGE and simulations >= MANY and has_room
