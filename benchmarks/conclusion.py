@@ -17,7 +17,8 @@ def conclude(
     """Print all medians and what must be reached, as markdown, and write JSON."""
     judged = [judge(requirement, measured) for requirement in requirements]
     print(f"{machine.sentence(described)}\n\nMedian, in brackets the first call.\n\n{summary(measured)}\n")
-    print(verdicts(judged) + ("\nA quick run decides nothing.\n" if options.quick else ""), flush=True)
+    if judged:
+        print(verdicts(judged) + ("\nA quick run decides nothing.\n" if options.quick else ""), flush=True)
     machine.write(
         options.json,
         {
