@@ -79,7 +79,8 @@ def late(
     """
     (first_row, apart, now, ring), (other, back, near, far) = past, table
     node, lane, _, nodes, _ = here
-    then = 0 if WHOLE else (now & ring).to(tl.int32)
+    ring = ring.to(tl.int32)
+    then = 0 if WHOLE else now.to(tl.int32) & ring
     memory += first_row + now * apart if WHOLE else first_row
     total = tl.zeros([STEPS, node.shape[0], lane.shape[1]], memory.dtype.element_ty)
     for first in range(0, terms, FEW):
@@ -101,7 +102,8 @@ def late_back(memory, came, table, terms, here, FEW: tl.constexpr, EACH: tl.cons
     (first_row, apart, now, horizon), (other, back, near, far) = came, table
     node, lane, _, nodes, _ = here
     step = tl.arange(0, STEPS)[:, None, None, None]
-    end = (tl.maximum(now + step, 0) // horizon + 1) * horizon - now
+    end = tl.minimum((tl.maximum(now + step, 0) // horizon + 1) * horizon - now, 1 << 30).to(tl.int32)
+    begin = tl.maximum(-now, 0).to(tl.int32)
     memory += first_row + now * apart
     total = tl.zeros([STEPS, node.shape[0], lane.shape[1]], memory.dtype.element_ty)
     for first in range(0, terms, FEW):
@@ -110,9 +112,9 @@ def late_back(memory, came, table, terms, here, FEW: tl.constexpr, EACH: tl.cons
         i = tl.load(other + term * nodes + node[None, :, :]) * lane.shape[1] + lane[None, :, :]
         ago, one, two = tl.load(back + place)[None], tl.load(near + place)[None], tl.load(far + place)[None]
         row = step + ago
-        reads = (one != 0) & (ago >= 0) & (row + now >= 0) & (row < end)
+        reads = (one != 0) & (ago >= 0) & (row >= begin) & (row < end)
         total += tl.sum(one * tl.load(memory + row * apart + i[None], mask=reads, other=0), 1)
-        reads = (two != 0) & (row + 1 + now >= 0) & (row + 1 < end)
+        reads = (two != 0) & (row + 1 >= begin) & (row + 1 < end)
         total += tl.sum(two * tl.load(memory + (row + 1) * apart + i[None], mask=reads, other=0), 1)
     return total
 

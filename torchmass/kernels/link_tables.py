@@ -9,6 +9,7 @@ from torch import Tensor
 from torchmass.kernels.connections import Connections, table
 from torchmass.kernels.coupled import Pairs
 from torchmass.kernels.exchange import DENSE, TOTAL
+from torchmass.kernels.launch import OPTIONS
 from torchmass.kernels.tiles import AHEAD, WARPS, Tiles, power_of_two
 
 
@@ -141,7 +142,7 @@ class LinkTables:
             found, came[place * row :], tiles.places_back["end"], len(self.step.arrivals) * row,
             path[sent[0] :], path[stage[0] :], tiles.places["end"], sent[1], stage[1],
             some.to, some.source, back, len(some.to), tiles.simulations, self.call.steps,
-            LANES=tiles.lanes, EDGES=edges, EACH=not some.shared, LATE=late,
+            LANES=tiles.lanes, EDGES=edges, EACH=not some.shared, LATE=late, **OPTIONS,
         )  # fmt: skip
         near, far = found.sum(1, keepdim=True) if some.shared else found
         return near, far

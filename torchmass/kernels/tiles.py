@@ -10,7 +10,7 @@ from torchmass.kernels.step_code import StepCode
 
 WARPS = 4  # of a program with up to 128 nodes: one for each scheduler of a multiprocessor
 REGISTERS = 160  # of the 255 of a thread, that may hold what stays there over all of time
-TERMS = 16  # of sums that a thread takes at once
+TERMS, DELAYED_TERMS = 16, 4  # of sums that a thread takes at once; with more of the latter its registers spill
 AHEAD = 8  # steps of which sums are taken at once where delays are longer
 PROGRAMS = 256  # that keep a card busy
 
@@ -24,9 +24,11 @@ class Tiles:
         self.padded = power_of_two(self.nodes)
         self.warps = max(WARPS, min(16, self.padded // 32))
         threads = 32 * self.warps
-        most = min(threads * self._each(kernel.code(None), itemsize) // self.padded, self.simulations // PROGRAMS)
+        each = self._each(kernel.code(None), itemsize * (2 if call.adjoint else 1))  # the way back holds gradients too
+        most = min(threads * each // self.padded, self.simulations // PROGRAMS)
         self.lanes = 1 << max(1, most).bit_length() - 1
-        terms = TERMS * threads // (self.padded * self.lanes)
+        each = DELAYED_TERMS if any(link.is_delayed for link in self.step.links) else TERMS
+        terms = each * threads // (self.padded * self.lanes)
         self.few, self.few_far = (max(1, min(self.padded, count)) for count in (terms, terms // AHEAD))
         self.count = -(-self.simulations // self.lanes)
         self.row = self.nodes * self.lanes
