@@ -9,6 +9,8 @@ from torch import Tensor
 from torchmass.kernels.coupled import Pair
 from torchmass.kernels.exchange import LinkKind
 
+DELAYED = ("other", "back", "near", "far")  # what a table of connections with delays has: the node, and `samples`
+
 
 class Connections(NamedTuple):
     """Connections, (E,), with their weights and delays in steps, (P, E); P is 1 where simulations share them."""
@@ -63,6 +65,11 @@ class Connections(NamedTuple):
         """The same as the steps, the weight of what was sent then, and that of the step before; (P, E) each."""
         whole, part = self.read(c)
         return list(torch.broadcast_tensors(whole, self.weights * (1 - part), self.weights * part))
+
+
+def named(link: int, c: float | None, which: str) -> str:
+    """How the names of a link's tables begin: of those read at a fraction `c` of a step, where it has delays."""
+    return f"l{link}{'' if c is None else f'_{c:g}'.replace('.', '_')}{which}"
 
 
 def table(at: Tensor, other: Tensor, values: Sequence[Tensor], nodes: int, few: int) -> list[Tensor]:

@@ -73,11 +73,16 @@ def places(call: Call, kernel: Kernel, path: Tensor) -> tuple[Found, dict[str, A
 
 def given_gradients(call: Call, states: int, given: Sequence[Tensor | None]) -> dict[str, Any]:
     """The gradients of recorded rows and of ends, and which row is met first."""
-    held = [None if gradient is None else gradient.contiguous() for gradient in given]
+    held = contiguous(given)
     rows, last = dict(zip(call.kept, held, strict=False)), call.rows - 1
     found = numbered("g_out", [rows.get(k) for k in range(states + 1)])
     found |= numbered("g_end", held[len(call.kept) : len(call.kept) + states])
     return found | {"row": last, "due": call.transient + last * call.every}
+
+
+def contiguous(given: Sequence[Tensor | None]) -> list[Tensor | None]:
+    """What is given as kernels read it."""
+    return [None if gradient is None else gradient.contiguous() for gradient in given]
 
 
 def closed(call: Call, kernel: Kernel, leaves: Sequence[Tensor], found: Found, parts: Tensor) -> list[Tensor]:

@@ -12,6 +12,7 @@ from torchmass.kernels.kernel import KERNELS
 from torchmass.kernels.launch import (
     arguments,
     closed,
+    contiguous,
     given_gradients,
     launched,
     numbered,
@@ -47,7 +48,7 @@ def adjoint(call: Call, leaves: Sequence[Tensor], path: Tensor, given: Sequence[
     starts, sums, each = found
     came, befores = path.new_empty(tiles.count * tiles.places_back["end"]), links.befores(of_links)
     arguments |= given_gradients(call, len(starts), given)
-    arguments |= numbered("g_tail", _whole(given[len(call.kept) + len(starts) :])) | numbered("g_before", befores)
+    arguments |= numbered("g_tail", contiguous(given[len(call.kept) + len(starts) :])) | numbered("g_before", befores)
     arguments |= {"memory": path, "came": came, "horizon": call.horizon or call.steps} | links.arguments(back=True)
     loop = kernel.module(path.dtype, call.wanted).adjoint
     launch = lambda given: _launch(loop, tiles, leaves, given)
@@ -56,10 +57,6 @@ def adjoint(call: Call, leaves: Sequence[Tensor], path: Tensor, given: Sequence[
     pairs = links.gradients(of_links, path, came, befores)
     refuse_broken(call, kernel, sums, [*starts, *each, *pairs], arguments, launch)
     return [*starts, *of_nodes, *pairs]
-
-
-def _whole(given: Sequence[Tensor | None]) -> list[Tensor | None]:
-    return [None if gradient is None else gradient.contiguous() for gradient in given]
 
 
 def _launch(loop: Any, tiles: Tiles, leaves: Sequence[Tensor], given: dict[str, Any]) -> None:

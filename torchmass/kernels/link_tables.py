@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from torchmass.kernels.connections import Connections, table
+from torchmass.kernels.connections import DELAYED, Connections, named, table
 from torchmass.kernels.coupled import Pairs
 from torchmass.kernels.exchange import DENSE, TOTAL
 from torchmass.kernels.launch import OPTIONS
@@ -42,7 +42,7 @@ class LinkTables:
 
     def _tables(self, k: int, all: Connections, back: bool) -> Iterator[tuple[str, dict[str, Tensor]]]:
         tiles, link, suffix = self.tiles, self.step.links[k], "_back" if back else ""
-        name = f"l{k}{suffix}"
+        name = named(k, None, suffix)
         if link.form == DENSE:
             square = all.weights.unflatten(-1, (tiles.nodes, tiles.nodes)).permute(*((1, 2, 0) if back else (2, 1, 0)))
             yield name, {f"{name}_weights": square.contiguous()}
@@ -57,12 +57,8 @@ class LinkTables:
             far = (there.read(c)[0] >= AHEAD).all(0)
             for end, which, few in (("", ~far, tiles.few), ("_far", far, tiles.few_far)):
                 some = there.where(which)
-                name = f"l{k}_{f'{c:g}'.replace('.', '_')}{suffix}{end}"
-                found = table(*ends(some), some.samples(c), tiles.nodes, few)
-                yield (
-                    name,
-                    dict(zip((f"{name}_{part}" for part in ("other", "back", "near", "far")), found, strict=True)),
-                )
+                name, found = named(k, c, suffix + end), table(*ends(some), some.samples(c), tiles.nodes, few)
+                yield name, {f"{name}_{part}": one for part, one in zip(DELAYED, found, strict=True)}
 
     def befores(self, wanted: Sequence[int]) -> list[Tensor | None]:
         """Where the gradient of the past of each link goes, (H, simulations, C, N), if it is wanted."""
@@ -81,14 +77,13 @@ class LinkTables:
         for k in self.all:
             weights, lags, before, _ = self.pairs.places[k]
             if weights in wanted or lags in wanted:
-                pairs = self._pairs(k, path, came)
-                found |= {
-                    place: value for place, value in zip((weights, lags), pairs, strict=True) if place is not None
-                }
+                by_place = zip((weights, lags), self._pairs(k, path, came), strict=True)
+                found |= {place: value for place, value in by_place if place is not None}
             past = befores[k]
             if before is not None and past is not None:
                 found[before] = past.reshape(len(past), *self.call.shape[:-1], *past.shape[-2:])
-        return [self._fitted(place, found[place], rows=place in (p[2] for p in self.pairs.places)) for place in wanted]
+        pasts = [place for _, _, place, _ in self.pairs.places]
+        return [self._fitted(place, found[place], rows=place in pasts) for place in wanted]
 
     def _fitted(self, place: int, found: Tensor, *, rows: bool) -> Tensor:
         """A gradient in the shape of its leaf, whose first axis is time where it has `rows`."""
@@ -130,13 +125,11 @@ class LinkTables:
         edges = min(power_of_two(len(some.to)), max(1, 32 * WARPS // tiles.lanes))
         back = some.read(arrival.c)[0].expand(own, -1).contiguous() if late else some.to
         channel = [of for link, of, _ in self.step.sends if link == k].index(arrival.channel)
-        now = (
-            tiles.places[f"past_{k}"] + (self.call.reach[k] * tiles.channels[k] + channel) * row,
-            tiles.channels[k] * row,
-        )
-        within = arrival.level > 0
-        stage = tiles.places["later"] + self.waiting_place(place) * row, len(tiles.waiting) * row
-        sent = now if late or not within else stage
+        first = self.call.reach[k] * tiles.channels[k] + channel
+        now = tiles.places[f"past_{k}"] + first * row, tiles.channels[k] * row
+        waiting = tiles.waiting.index(arrival.label) if arrival.level else 0
+        stage = tiles.places["later"] + waiting * row, len(tiles.waiting) * row
+        sent = now if late or not arrival.level else stage
         kernel: Any = correlate
         kernel[tiles.count, -(-len(some.to) // edges)](
             found, came[place * row :], tiles.places_back["end"], len(self.step.arrivals) * row,
@@ -146,8 +139,3 @@ class LinkTables:
         )  # fmt: skip
         near, far = found.sum(1, keepdim=True) if some.shared else found
         return near, far
-
-    def waiting_place(self, place: int) -> int:
-        """Which of what is sent within a step an arrival waits for; 0 where it does not."""
-        arrival = self.step.arrivals[place]
-        return self.tiles.waiting.index(arrival.label) if arrival.level else 0

@@ -6,8 +6,8 @@ lie between. All that is known `AHEAD` steps before, since its delays are longer
 
 from collections.abc import Iterable, Sequence
 
+from torchmass.kernels.connections import DELAYED, named
 from torchmass.kernels.exchange import DENSE, SPARSE, TOTAL, Arrival
-from torchmass.kernels.graph import Node
 from torchmass.kernels.phases import NetworkPhases
 from torchmass.kernels.step_code import StepCode
 from torchmass.kernels.step_graph import StepGraph
@@ -16,7 +16,6 @@ from torchmass.kernels.triton_step import NUMBERS, Block, Pieces, within
 
 SUMS = {DENSE: "product", SPARSE: "sparse"}
 TABLES = {DENSE: ("weights",), SPARSE: ("other", "weights")}
-DELAYED = ("other", "back", "near", "far")
 SUMMING = "from torchmass.kernels.device_sums import altogether, late, late_back, meet, product, sparse, within\n"
 OPENING = """
 
@@ -58,11 +57,8 @@ class NetworkPieces(Pieces):
         self.last = self.phases.count - 1
         self.waits = {arrival.label: k for k, arrival in enumerate(self.phases.waiting)}
         self.sent = {(link, channel): k for k, (link, channel, _) in enumerate(code.step.sends)}
-        self.tensors, self.sizes, self.fixed = (
-            ["memory"],
-            ["size"],
-            ["NODES", "LANES", "AHEAD", "FEW", "FEW_FAR", "WHOLE"],
-        )
+        self.tensors, self.sizes = ["memory"], ["size"]
+        self.fixed = ["NODES", "LANES", "AHEAD", "FEW", "FEW_FAR", "WHOLE"]
 
     def ask(self, names: list[str], *wanted: str) -> None:
         """Have these among the arguments."""
@@ -143,17 +139,13 @@ class NetworkPieces(Pieces):
     def table(self, arrival: Arrival, kind: str) -> str:
         """The last arguments of a sum: of which connections, and how it is taken."""
         link, form = arrival.link, self.links[arrival.link].form
-        name = f"l{link}{kind}" if form in TABLES else f"l{link}_{f'{arrival.c:g}'.replace('.', '_')}{kind}"
+        name = named(link, None if form in TABLES else arrival.c, kind)
         parts = [f"{name}_{part}" for part in TABLES.get(form, DELAYED)]
         self.ask(self.tensors, *parts)
         self.ask(self.sizes, f"{name}_terms")
         few = "FEW_FAR" if kind.endswith("_far") else "FEW"
         self.ask(self.fixed, f"l{link}_EACH")
         return f"({', '.join(parts)},), {name}_terms, here, {few}, l{link}_EACH"
-
-    def block(self, known: dict[Node, str], nodes: Iterable[Node], prefix: str = "v") -> Block:
-        """Statements of a phase."""
-        return Block(self.code, known, prefix).compute(nodes)
 
 
 def forward(p: NetworkPieces) -> str:
@@ -189,7 +181,8 @@ def _before(p: NetworkPieces, link: int) -> list[str]:
 
 def _step(p: NetworkPieces) -> list[str]:
     """One step: nodes send, sums arrive, nodes move, once or at every stage."""
-    code, sends = p.code, p.block(p.code.x | p.code.q, p.code.in_step(p.code.sends), "e")
+    code = p.code
+    sends = Block(code, code.x | code.q, "e").compute(code.in_step(code.sends))
     lines = [*p.keep_states("t"), *_tails(p), *sends.lines, "meet()"]
     for k, (link, *_) in enumerate(code.step.sends):
         lines.append(f"e_{k} = {sends.lanes(code.sends[k])}")
