@@ -49,6 +49,19 @@ def test_the_operators_are_what_torch_expects_of_operators(calls, checkpoint):
         torch.library.opcheck(getattr(torch.ops.torchmass, name).default, (*numbers, *tree_map(detached, tensors)))
 
 
+def test_the_operators_of_networks_are_what_torch_expects_of_operators(calls):
+    net = tm.Network(tm.HopfStep(3), torch.rand(3, 3), delays=0.35 + torch.rand(3, 3)).free("a", "weights")
+    run = tm.Simulator(net, dt=0.1, backend="fused").run(4.0, inputs=torch.rand(40, 2, 3), monitors=["output"])
+    (run["output"].sum() + run.state["history_x"].sum()).backward()
+    for name in ("forward", "adjoint"):
+        ((numbers, *tensors),) = calls[name]
+        assert numbers.tails
+        arguments = (*numbers, *tree_map(detached, tensors))
+        # not the last: between the parts of the path there are places that nobody writes to
+        utils = ("test_schema", "test_autograd_registration", "test_faketensor")
+        torch.library.opcheck(getattr(torch.ops.torchmass, name).default, arguments, test_utils=utils)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("noise", ["none", "multiplicative", "white on an input", "coloured on an input"])
 def test_a_loss_of_a_run_and_its_gradient_compile_to_one_graph(noise):
