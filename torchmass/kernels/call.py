@@ -162,7 +162,7 @@ def summed(call: Call, leaf: Tensor, gradient: Tensor, total: Tensor) -> Tensor:
     if leaf.numel() == 1:
         return total.to(leaf.dtype, copy=True).reshape(leaf.shape)
     shape = (1,) * (len(call.shape) - leaf.ndim) + tuple(leaf.shape)
-    return gradient.sum_to_size(shape).reshape(leaf.shape).to(leaf.dtype)
+    return gradient.sum_to_size(shape).reshape(leaf.shape).to(leaf.dtype, copy=True)  # no view of all sums
 
 
 def summed_steps(call: Call, leaf: Tensor, gradient: Tensor) -> Tensor:
