@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from torchmass.datasets.packages import require
+from torchmass.packages import require
 
 
 def drawn(steps: int, label: str, **options: Any) -> Any:

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from torchmass.datasets.packages import require
+from torchmass.packages import require
 
 
 def download(url: str, sha256: str, *, licence: str, citation: str = "", folder: str | Path | None = None) -> Path:
@@ -22,7 +22,7 @@ def download(url: str, sha256: str, *, licence: str, citation: str = "", folder:
         )
     if not licence.strip():
         raise ValueError(f"licence must say on which terms {url} may be used, such as 'CC BY 4.0', got {licence!r}.")
-    pooch = require("pooch", "download")
+    pooch = require("pooch", "download", "data")
     folder = Path(folder) if folder is not None else Path(pooch.os_cache("torchmass"), "datasets")
     name, known = pooch.utils.unique_file_name(url), f"sha256:{sha256.lower()}"
     if not (folder / name).is_file():

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from torchmass.datasets.packages import require
 from torchmass.datasets.tables import parse, read_matrix, read_table, to_numbers
+from torchmass.packages import require
 
 
 def straight(centres: Tensor) -> Tensor:
@@ -78,7 +78,7 @@ def _member(archive: zipfile.ZipFile, what: str) -> str | None:
 
 def write_npz(path: str | Path, labels: tuple[str, ...], tensors: dict[str, Tensor]) -> None:
     """Write the parts of a connectome to just that path."""
-    numpy = require("numpy", "save")
+    numpy = require("numpy", "save", "data")
     arrays = {name: values.detach().cpu().numpy() for name, values in tensors.items()}
     with Path(path).open("wb") as file:  # numpy appends .npz to a name, but not to an open file
         numpy.savez_compressed(file, labels=numpy.array(labels, dtype=numpy.str_), **arrays)
@@ -86,7 +86,7 @@ def write_npz(path: str | Path, labels: tuple[str, ...], tensors: dict[str, Tens
 
 def read_npz(path: str | Path) -> dict[str, Any]:
     """The parts of a connectome as `write_npz` wrote them; whole numbers become floats, nothing is unpickled."""
-    numpy = require("numpy", "from_npz")
+    numpy = require("numpy", "from_npz", "data")
     with Path(path).open("rb") as file:
         if not zipfile.is_zipfile(file):
             raise ValueError(f"{path} is not an npz file; give one that Connectome.save wrote.")

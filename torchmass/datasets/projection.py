@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from torchmass.datasets.files import numbered
-from torchmass.datasets.packages import require
+from torchmass.packages import require
 
 FIXED = 1  # FIFFV_MNE_FIXED_ORI: one column for each source, along its normal
 SI = {"eeg": 1e-3, "mag": 1e6}  # V/(A m) in µV/(nA m), and T/(A m) in fT/(nA m)
@@ -108,11 +108,11 @@ def region_means(gain: Tensor, region_of: Tensor, regions: int) -> Tensor:
 
 
 def _npy(path: str | Path) -> Any:
-    return require("numpy", "an .npy file").load(path, allow_pickle=False)
+    return require("numpy", "an .npy file", "data").load(path, allow_pickle=False)
 
 
 def _mat(path: str | Path) -> Any:
-    held = require("scipy.io", "a .mat file").loadmat(path)
+    held = require("scipy.io", "a .mat file", "data").loadmat(path)
     if "ProjectionMatrix" not in held:
         raise ValueError(f"{path} must hold ProjectionMatrix, (sensors, vertices).")
     return held["ProjectionMatrix"]

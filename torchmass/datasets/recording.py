@@ -7,7 +7,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from torchmass.datasets.packages import require, shipped
+from torchmass.packages import require, shipped
 
 NUISANCE = ("WM", "Vent", "Brain")  # white matter, ventricles and whole brain, in raw scanner units: not regions
 
@@ -62,7 +62,7 @@ class Recording:
             raise ValueError(
                 f"a band needs 0 < low < high < {nyquist:g} Hz (tr={self.tr:g} ms), got {low_hz, high_hz}."
             )
-        signal = require("scipy.signal", "band_pass")
+        signal = require("scipy.signal", "band_pass", "data")
         sections = signal.butter(2, (low_hz, high_hz), "bandpass", fs=1000 / self.tr, output="sos")
         passed = signal.sosfiltfilt(sections, self.data.detach().cpu().double().numpy(), axis=0)
         return replace(self, data=torch.as_tensor(passed.copy()).to(self.data))

@@ -4,8 +4,8 @@ import bz2
 from pathlib import Path
 
 from torchmass.datasets.connectome import Connectome
-from torchmass.datasets.packages import shipped
 from torchmass.datasets.projection import Projection
+from torchmass.packages import shipped
 
 REGIONS = (66, 68, 76, 96, 192)
 MAPPED = (76, 192)  # where the package says to which region each vertex of its cortex belongs

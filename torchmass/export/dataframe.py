@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from torchmass.datasets.packages import require
+from torchmass.packages import require
 
 TIME, REGION, FREQUENCY = "time", "region", "frequency"
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import Tensor
 
-from torchmass.datasets.packages import require
+from torchmass.packages import require
 
 SI: Mapping[str, tuple[str, float]] = {  # by unit: the type of channel in MNE, and how much one is in its SI unit
     "V": ("eeg", 1.0),

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from torchmass.datasets.packages import require
+from torchmass.packages import require
 
 STATE = "run_state"  # the group of a file that holds where the run ended
 ORDER = "variables"  # the attribute that holds their names: a Zarr store has them in the order of the alphabet

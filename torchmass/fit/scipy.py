@@ -6,11 +6,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from torchmass.datasets.packages import require
 from torchmass.fit.checkpoint import digest
 from torchmass.fit.journal import Journal
 from torchmass.fit.problem import Problem
 from torchmass.naming import lookup
+from torchmass.packages import require
 
 TAKES_GRADIENT = {
     **dict.fromkeys(("L-BFGS-B", "BFGS", "CG", "SLSQP", "trust-constr"), True),

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, Uniform
 from torch.func import functional_call
 
-from torchmass.datasets.packages import require
 from torchmass.fit.problem import seeded
 from torchmass.fit.space import Space
+from torchmass.packages import require
 from torchmass.progress import drawn
 from torchmass.simulator import Simulator
 from torchmass.undefined import tolerant

@@ -6,9 +6,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from torchmass.datasets.packages import require
 from torchmass.fit.population import Population, Strategy
 from torchmass.fit.space import Space
+from torchmass.packages import require
 
 
 class CMA(Population):

@@ -5,9 +5,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from torchmass.datasets.packages import require
 from torchmass.kernels.finite import watched
 from torchmass.kernels.plan import Outcome, Plan
+from torchmass.packages import require
 
 ADAPTIVE = ("dopri5", "dopri8", "bosh3", "fehlberg2", "adaptive_heun")
 FIXED = ("heun3", "explicit_adams", "implicit_adams")  # torchdiffeq's own fixed-step schemes, at steps of dt

@@ -8,10 +8,10 @@ from types import MappingProxyType
 import torch
 from torch import Tensor
 
-from torchmass.datasets.packages import require
 from torchmass.naming import lookup
 from torchmass.observe.observer import Carry, Observer
 from torchmass.observe.recursion import recursion
+from torchmass.packages import require
 from torchmass.values import whole as whole_number
 
 

@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from torchmass.datasets.packages import require
+from torchmass.packages import require
 from torchmass.tasks.trials import Trials, seeded
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-from torchmass.datasets import packages
+from torchmass import packages
 
 CYCLE = 10  # more lines than this repeat the colours of the default cycle
 

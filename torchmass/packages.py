@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 
-def require(module: str, what: str, extra: str = "data") -> Any:
+def require(module: str, what: str, extra: str) -> Any:
     """The module that `what` needs, imported; raises an `ImportError` that names the extra when it is missing."""
     package = module.partition(".")[0]
     try:
