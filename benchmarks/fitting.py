@@ -1,6 +1,7 @@
 """How long does a step of a fit take? torchmass and tvboptim on its README example; and populations at once."""
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,8 @@ import machine
 
 if TYPE_CHECKING:
     from engine import Engine
+    from fitting_cases import Case
+    from harness import Row
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -28,29 +31,20 @@ def engines(name: str) -> "list[Engine[Any]]":
 def main(options: argparse.Namespace) -> None:
     """Measure, print markdown, write JSON."""
     # what follows imports numpy, torch and jax, which read the pinning once
-    import torch
-    from conclusion import conclude
+    from comparison import compare
     from fitting_cases import CASES, TR, Population, RestingState
-    from harness import Effort, measure
     from peaks import add_memory
-    from report import table
     from requirements import OURS, Requirement
 
-    torch.set_num_threads(options.threads)
-    described = machine.describe(options.threads)
-    effort = Effort(options.repetitions, options.budget)
     cases = [case for case in CASES if options.only in case.title]
     if options.quick:
-        effort = replace(effort, repetitions=1, batches=False)
         quick = {"steps": 3 * int(TR)}, {"steps": 50, "candidates": 3}
         cases = [replace(case, **quick[isinstance(case, Population)]) for case in cases]
-    measured = []
-    for case in cases:
-        rows = measure(case, engines(options.engines), effort)
+
+    def memory(case: "Case", rows: "Sequence[Row]") -> None:
         if isinstance(case, RestingState) and not options.quick:
             add_memory(__file__, case, rows, options)
-        measured.append((case, rows))
-        print(table(case, rows), flush=True)
+
     requirements = [
         Requirement("a step of a fit to FC: ≥ 10 times faster than tvboptim", "tvboptim", OURS, ("rww 84 to FC",), 10),
         Requirement(
@@ -58,7 +52,7 @@ def main(options: argparse.Namespace) -> None:
         ),
         Requirement("a population: ≥ 20 times faster than one by one", "one by one", OURS, ("population",), 20),
     ]
-    conclude(options, described, measured, requirements)
+    compare(options, cases, engines(options.engines), requirements, memory)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """How long do whole-brain networks take? torchmass, tvboptim, neurolib, The Virtual Brain and JAX, on the same work."""
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ import machine
 
 if TYPE_CHECKING:
     from engine import Engine
+    from harness import Row
     from network_cases import NetworkCase
 
 QUICK_STEPS, QUICK_REGIONS = 50, 100  # larger networks are left out of a quick run
@@ -24,32 +26,25 @@ def arguments() -> argparse.ArgumentParser:
 def main(options: argparse.Namespace) -> None:
     """Measure, print markdown, write JSON."""
     # what follows imports numpy, torch and jax, which read the pinning once
-    import torch
-    from conclusion import conclude
-    from harness import Effort, measure
+    from comparison import compare
     from network_cases import CASES
     from network_requirements import NETWORK_REQUIREMENTS
     from peaks import add_memory
-    from report import table
 
-    torch.set_num_threads(options.threads)
-    described = machine.describe(options.threads)
-    effort = Effort(options.repetitions, options.budget)
     cases = [case for case in CASES if options.only in case.title]
     if options.quick:
-        effort = replace(effort, repetitions=1, batches=False)
         cases = [quickened(case) for case in cases if case.regions <= QUICK_REGIONS]
-    measured = []
-    for case in cases:
-        rows = measure(case, engines(options.room, options.engines), effort)
+
+    def memory(case: "NetworkCase", rows: "Sequence[Row]") -> None:
         if case.memory:
             add_memory(__file__, case, rows, options)
-        measured.append((case, rows))
-        print(table(case, rows), flush=True)
-        for row in rows if case.simulations > 1 else ():
-            if row.median is not None:
-                print(f"{row.engine}: {flops(case) / row.median / 1e9:.0f} GFLOP/s of matrix products", flush=True)
-    conclude(options, described, measured, NETWORK_REQUIREMENTS)
+
+    def products(case: "NetworkCase", row: "Row") -> str:
+        if case.simulations == 1 or row.median is None:
+            return ""
+        return f"{row.engine}: {flops(case) / row.median / 1e9:.0f} GFLOP/s of matrix products"
+
+    compare(options, cases, engines(options.room, options.engines), NETWORK_REQUIREMENTS, memory, products)
 
 
 def quickened(case: "NetworkCase") -> "NetworkCase":

@@ -20,28 +20,16 @@ QUICK_HIDDEN, QUICK_SAMPLES = 32, 20
 def main(options: argparse.Namespace) -> None:
     """Measure, print markdown, write JSON."""
     # what follows imports torch, which reads the pinning once
-    import torch
     import with_torch_recurrent
-    from conclusion import conclude
-    from harness import Effort, measure
+    from comparison import compare
     from recurrent_cases import CASES
-    from report import table
 
-    torch.set_num_threads(options.threads)
-    described = machine.describe(options.threads)
-    effort = Effort(options.repetitions, options.budget)
     cases = [case for case in CASES if options.only in case.title]
     if options.quick:
-        effort = replace(effort, repetitions=1, batches=False)
         cases = [quickened(case) for case in cases if case.hidden <= QUICK_HIDDEN]
     reference, *rivals = with_torch_recurrent.engines()
     chosen = [reference, *(engine for engine in rivals if options.engines in engine.name)]
-    measured = []
-    for case in cases:
-        rows = measure(case, chosen, effort)
-        measured.append((case, rows))
-        print(table(case, rows), flush=True)
-    conclude(options, described, measured, ())
+    compare(options, cases, chosen)
 
 
 def quickened(case: "RecurrentCase") -> "RecurrentCase":
