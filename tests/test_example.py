@@ -19,18 +19,23 @@ NUMBER = r"(-?\d+\.\d{3})"
 PACKAGES = ("matplotlib", "nitime", "scipy", "tqdm")
 
 
-@pytest.mark.slow
-def test_the_resting_state_fit_prints_its_table_and_draws_its_figures(tmp_path):
-    for package in PACKAGES:
-        pytest.importorskip(package)
-    run = subprocess.run(
-        [sys.executable, str(EXAMPLE), "--steps", "2", "--figures", str(tmp_path / "figures")],
-        cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": str(EXAMPLE.parents[1])},
+def ran(example, folder, *options):
+    """What a process printed that ran an example in an empty folder."""
+    return subprocess.run(
+        [sys.executable, str(example), *options],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(example.parents[1])},
         capture_output=True,
         text=True,
         timeout=600,
     )
+
+
+@pytest.mark.slow
+def test_the_resting_state_fit_prints_its_table_and_draws_its_figures(tmp_path):
+    for package in PACKAGES:
+        pytest.importorskip(package)
+    run = ran(EXAMPLE, tmp_path, "--steps", "2", "--figures", str(tmp_path / "figures"))
     assert run.returncode == 0, run.stderr
     assert "is small enough" in run.stdout
     for row in (
@@ -80,15 +85,7 @@ def test_the_gradient_of_the_resting_state_loss_is_its_slope():
 @pytest.mark.slow
 def test_lightning_trains_a_layer_of_masses(tmp_path):
     pytest.importorskip("lightning")
-    example = EXAMPLE.with_name("recurrent_lightning.py")
-    run = subprocess.run(
-        [sys.executable, str(example), "--epochs", "3", "--hidden", "8"],
-        cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": str(example.parents[1])},
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
+    run = ran(EXAMPLE.with_name("recurrent_lightning.py"), tmp_path, "--epochs", "3", "--hidden", "8")
     assert run.returncode == 0, run.stderr
     found = re.search(r"^accuracy: (0\.\d+), of all evidence summed up: (0\.\d+)$", run.stdout, re.MULTILINE)
     assert found is not None, run.stdout
