@@ -32,16 +32,22 @@ Found = tuple[list[Tensor], Tensor, list[Tensor]]
 def forward(call: Call, starts: Sequence[Tensor], leaves: Sequence[Tensor]) -> list[Tensor]:
     """As `call.forward`."""
     kernel, like = KERNELS[call.kernel], starts[0]
+    found, given = recorded(call, kernel, starts)
+    path = like.new_empty(call.path_size(len(starts)))
+    given |= {"path": path if call.adjoint else None}
+    _launch(kernel.module(like.dtype).forward, call, kernel, leaves, like.device, given)
+    return [*found, given["broken"], path]
+
+
+def recorded(call: Call, kernel: Kernel, starts: Sequence[Tensor]) -> tuple[list[Tensor], dict[str, Any]]:
+    """The rows and ends that a forward loop writes, and what it is given for them."""
+    like = starts[0]
     rows = {k: like.new_empty(call.rows, *call.shape) for k in call.kept}
     ends = [like.new_empty(call.shape) for _ in starts]
-    broken = like.new_zeros(1, dtype=torch.int32)
-    path = like.new_empty(call.path_size(len(starts)))
-    outputs = len(starts) + len(kernel.step.outputs)
     given = numbered("x0", [start.contiguous() for start in starts]) | numbered("end", ends)
-    given |= numbered("out", [rows.get(k) for k in range(outputs)])
-    given |= {"row": 0, "due": call.transient, "broken": broken, "path": path if call.adjoint else None}
-    _launch(kernel.module(like.dtype).forward, call, kernel, leaves, like.device, given)
-    return [*rows.values(), *ends, broken, path]
+    given |= numbered("out", [rows.get(k) for k in range(len(starts) + len(kernel.step.outputs))])
+    given |= {"row": 0, "due": call.transient, "broken": like.new_zeros(1, dtype=torch.int32)}
+    return [*rows.values(), *ends], given
 
 
 def adjoint(call: Call, leaves: Sequence[Tensor], path: Tensor, given: Sequence[Tensor | None]) -> list[Tensor]:

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from torchmass.kernels.call import Call
@@ -17,6 +16,7 @@ from torchmass.kernels.launch import (
     launched,
     numbered,
     places,
+    recorded,
     refuse_broken,
 )
 from torchmass.kernels.link_tables import LinkTables
@@ -27,16 +27,12 @@ def forward(call: Call, starts: Sequence[Tensor], leaves: Sequence[Tensor]) -> l
     """As `call.forward`."""
     kernel, like = KERNELS[call.kernel], starts[0]
     tiles = Tiles(call, kernel, like.itemsize)
-    rows = {k: like.new_empty(call.rows, *call.shape) for k in call.kept}
-    ends, broken = [like.new_empty(call.shape) for _ in starts], like.new_zeros(1, dtype=torch.int32)
-    last = tails(call, like)
+    (found, given), last = recorded(call, kernel, starts), tails(call, like)
     memory = like.new_empty(tiles.count * tiles.places["end"])
-    given = numbered("x0", [start.contiguous() for start in starts]) | numbered("end", ends) | numbered("tail", last)
-    given |= numbered("out", [rows.get(k) for k in range(len(starts) + len(kernel.step.outputs))])
-    given |= {"row": 0, "due": call.transient, "broken": broken, "memory": memory}
+    given |= numbered("tail", last) | {"memory": memory}
     given |= LinkTables(tiles, leaves).arguments(back=False)
     _launch(kernel.module(like.dtype).forward, tiles, leaves, given)
-    return [*rows.values(), *ends, *last, broken, memory if call.adjoint else like.new_empty(0)]
+    return [*found, *last, given["broken"], memory if call.adjoint else like.new_empty(0)]
 
 
 def adjoint(call: Call, leaves: Sequence[Tensor], path: Tensor, given: Sequence[Tensor | None]) -> list[Tensor]:
