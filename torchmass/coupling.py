@@ -150,9 +150,10 @@ class Coupling(Parametrised):
 
     def _hold(self, values: Mapping[str, Any], like: Tensor) -> None:
         super()._hold(values, like)
-        self._find_unset()
+        self._look()
 
-    def _find_unset(self) -> None:
+    def _look(self) -> None:
+        """Keep what is asked of values where torch.compile sees none: which are nothing, and the longest delay."""
         held = self.fixed._buffers.items()
         self._unset = {name for name, value in held if value is not None and not value.ndim and not value}
         lags = self.lags()
@@ -167,7 +168,7 @@ class Coupling(Parametrised):
     def fix(self, *names: str) -> Self:
         """Undo `free`: keep the present values as fixed ones; returns self."""
         super().fix(*names)
-        self._find_unset()
+        self._look()
         return self
 
     def _is_set(self, name: str) -> bool:
@@ -175,7 +176,7 @@ class Coupling(Parametrised):
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any) -> None:
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
-        self._find_unset()
+        self._look()
 
     def _learning(self) -> Tensor | None:
         """Where the gradient of a strength may be other than 0, (N, N); None: anywhere."""
