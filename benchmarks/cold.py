@@ -47,7 +47,7 @@ def _call(sim: Any) -> tuple[float, float]:
 
 def _trace(sim: Any) -> dict[str, Any]:
     try:
-        from torchmass.kernels.step_graph import StepKind, trace_step
+        from torchmass.kernels.step.step_graph import StepKind, trace_step
 
         start = perf_counter()
         trace_step(StepKind.of(sim.model.dynamics(), sim.method))

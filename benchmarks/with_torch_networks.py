@@ -8,7 +8,7 @@ from engine import Arrays, Engine, LeftOutError, Work
 from network_cases import COUPLING, TAU, NetworkCase
 
 import torchmass as tm
-from torchmass.kernels.trace import TraceError
+from torchmass.kernels.step.trace import TraceError
 
 MODELS = {"rww": tm.ReducedWongWangStep, "hopf": tm.HopfStep, "mpr": tm.MontbrioPazoRoxinStep}
 LEAST = 1e-20  # σ where there is none: a free one must lie inside its bounds

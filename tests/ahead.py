@@ -18,8 +18,8 @@ from triton.backends.nvidia.compiler import get_ptxas
 from triton.runtime import driver
 
 import torchmass as tm
-from torchmass.kernels import launch
 from torchmass.kernels.fused import call_of, kernel_of, leaves_of
+from torchmass.kernels.triton import launch
 
 PTXAS = get_ptxas(90).path
 

@@ -7,7 +7,7 @@ from coupled import network
 from triton.runtime import driver
 
 import torchmass as tm
-from torchmass.kernels import launch, modules
+from torchmass.kernels.triton import launch, modules
 
 run = triton.JITFunction.run
 

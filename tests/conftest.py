@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import torchmass as tm
-from torchmass.kernels import build
+from torchmass.kernels.cpp import build
 from torchmass.kernels.kernel import KERNELS
 
 FULL = bool(os.environ.get("TORCHMASS_FULL"))  # `make test-all`: the whole products, some hours

@@ -5,7 +5,8 @@ import sys
 import torch
 
 import torchmass as tm
-from torchmass.kernels import build, call
+from torchmass.kernels import call
+from torchmass.kernels.cpp import build
 
 FLAGS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-O0")  # -O1 compiles twice as long
 WAYS = [  # of running backward: no interval, one of the kernel's, and one that fits neither tiles nor steps

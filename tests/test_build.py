@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import torchmass as tm
-from torchmass.kernels import build
+from torchmass.kernels.cpp import build
 
 SOURCE = 'extern "C" double twice(double x) { return 2 * x; }\n'
 CHILD = """

@@ -5,7 +5,7 @@ import torch
 from torch.func import functional_call, hessian
 
 import torchmass as tm
-from torchmass.kernels import build
+from torchmass.kernels.cpp import build
 
 LONG, SHORT = 200.0, 199.0  # ms, as many steps: building a kernel pays from 200 on
 REMEMBERED = (build._load, build._found, build._version, build.said_once)

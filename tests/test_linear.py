@@ -7,11 +7,11 @@ import torch
 from conftest import MODELS
 
 import torchmass as tm
-from torchmass.kernels.graph import Graph
-from torchmass.kernels.linear import Linear
-from torchmass.kernels.operations import OPERATIONS
-from torchmass.kernels.step_code import StepCode
-from torchmass.kernels.step_graph import HELD, StepKind, trace_step
+from torchmass.kernels.step.graph import Graph
+from torchmass.kernels.step.linear import Linear
+from torchmass.kernels.step.operations import OPERATIONS
+from torchmass.kernels.step.step_code import StepCode
+from torchmass.kernels.step.step_graph import HELD, StepKind, trace_step
 
 PYTHON = {"add": torch.add, "sub": torch.sub, "mul": torch.mul, "div": torch.div, "neg": torch.neg, "pow": torch.pow}
 PYTHON |= {"and": torch.logical_and, "or": torch.logical_or, "not": torch.logical_not}

@@ -9,8 +9,8 @@ from test_trace import assert_same, evaluate
 import torchmass as tm
 from torchmass.dynamics import Dynamics, step
 from torchmass.kernels.draws import normals
-from torchmass.kernels.step_graph import StepKind, trace_step
-from torchmass.kernels.trace import TraceError
+from torchmass.kernels.step.step_graph import StepKind, trace_step
+from torchmass.kernels.step.trace import TraceError
 
 GAMMA, SIGMA, START, PATHS = -0.5, 0.8, 1.0, 2000
 STRATONOVICH = ("heun", "midpoint", "rk4")

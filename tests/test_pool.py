@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import torchmass as tm
-from torchmass.kernels import pool
+from torchmass.kernels.cpp import pool
 
 SHAPE = (1000, 100)  # 400 kB in float32
 

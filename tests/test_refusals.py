@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import torchmass as tm
-from torchmass.kernels.trace import TraceError
+from torchmass.kernels.step.trace import TraceError
 
 
 def model(maths):

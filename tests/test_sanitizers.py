@@ -9,12 +9,12 @@ import pytest
 import torch
 from sanitized import FLAGS, network_results, results
 
-from torchmass.kernels import build
+from torchmass.kernels.cpp import build
 
 TESTS = Path(__file__).parent
 WRITE = f"""
 import ctypes, torch
-from torchmass.kernels import build
+from torchmass.kernels.cpp import build
 
 library = build.load('extern "C" void write(double *x, long i) {{ x[i] = 1; }}', {FLAGS})
 values = torch.zeros(35, dtype=torch.float64)
@@ -23,7 +23,7 @@ print("so far within")
 library.write(ctypes.c_void_p(values.data_ptr()), ctypes.c_long(35))
 """
 NEXT = f"""
-from torchmass.kernels import build
+from torchmass.kernels.cpp import build
 
 library = build.load('extern "C" int next(int i) {{ return i + 1; }}', {FLAGS})
 print("so far", library.next(1))

@@ -6,8 +6,8 @@ import torch
 from coupled import assert_same
 
 import torchmass as tm
-from torchmass.kernels.exchange import DENSE, LATE, SPARSE
 from torchmass.kernels.linked import form_of
+from torchmass.kernels.step.exchange import DENSE, LATE, SPARSE
 
 pytestmark = pytest.mark.filterwarnings("ignore:Sparse CSR tensor support is in beta")
 N = 203  # of which no vector is a divisor

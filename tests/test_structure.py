@@ -24,41 +24,41 @@ LAYERS = [  # each may import only from layers above it
         "progress",
         "datasets",
         "kernels.philox",
-        "kernels.native",
-        "kernels.operations",
-        "kernels.pool",
-        "kernels.team",
+        "kernels.cpp.native",
+        "kernels.step.operations",
+        "kernels.cpp.pool",
+        "kernels.cpp.team",
         "kernels.transforms",
-        "kernels.build",
-        "kernels.device",
-        "kernels.device_sums",
-        "kernels.interpreted",
+        "kernels.cpp.build",
+        "kernels.triton.device",
+        "kernels.triton.device_sums",
+        "kernels.triton.interpreted",
         "jet",
         "spectra",
         "viz",
         "export",
         "memory",
     },
-    {"declare", "columns", "kernels.draws", "kernels.graph", "integrators", "objectives", "run_state"},
-    {"values", "kernels.trace", "kernels.form", "kernels.modules", "result"},
-    {"parametrised", "kernels.linear", "tasks"},
+    {"declare", "columns", "kernels.draws", "kernels.step.graph", "integrators", "objectives", "run_state"},
+    {"values", "kernels.step.trace", "kernels.step.form", "kernels.triton.modules", "result"},
+    {"parametrised", "kernels.step.linear", "tasks"},
     {"noise", "drives", "links", "stimuli"},
     {"dynamics", "coupling"},
-    {"start", "history", "couplings", "kernels.plan", "kernels.exchange"},
-    {"kernels.step_graph"},
-    {"system", "kernels.finite", "kernels.sums", "kernels.tangent", "kernels.linked", "kernels.coupled"},
-    {"kernels.step_code", "kernels.connections"},
-    {"kernels.cpp", "kernels.phases", "kernels.triton_step"},
-    {"kernels.cpp_network", "kernels.triton"},
-    {"kernels.triton_network"},
-    {"kernels.triton_network_back"},
+    {"start", "history", "couplings", "kernels.plan", "kernels.step.exchange"},
+    {"kernels.step.step_graph"},
+    {"system", "kernels.finite", "kernels.step.sums", "kernels.step.tangent", "kernels.linked", "kernels.coupled"},
+    {"kernels.step.step_code", "kernels.triton.connections"},
+    {"kernels.cpp.single", "kernels.step.phases", "kernels.triton.statements"},
+    {"kernels.cpp.network", "kernels.triton.single"},
+    {"kernels.triton.network"},
+    {"kernels.triton.network_back"},
     {"model", "kernels.eager", "kernels.adaptive", "kernels.kernel"},
     {"mixture", "ends", "partition", "owners"},
     {"groups"},
     {"kernels.compiled", "kernels.call", "models", "network", "inputs", "monitors", "accuracy"},
-    {"kernels.launch", "kernels.tiles"},
-    {"kernels.link_tables"},
-    {"kernels.launch_network"},
+    {"kernels.triton.launch", "kernels.triton.tiles"},
+    {"kernels.triton.link_tables"},
+    {"kernels.triton.launch_network"},
     {"kernels.operator", "kuramoto", "jansen_rit_network", "wilson_cowan_delayed"},
     {"kernels.autograd"},
     {"kernels.forward_gradient"},
@@ -92,6 +92,9 @@ PACKAGES = (
 )  # whose modules may import each other
 
 
+KERNELS = ("kernels", "kernels.step", "kernels.cpp", "kernels.triton")  # whose modules are layers themselves
+
+
 def layer(module: str) -> int:
     """The layer of a module below `torchmass`; a package's modules share the layer of the package."""
     for index, modules in enumerate(LAYERS):
@@ -106,14 +109,14 @@ def imports(path: Path) -> set[str]:
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "torchmass":
             module = node.module.removeprefix("torchmass").removeprefix(".")
-            found |= {f"{module}.{alias.name}" if module == "kernels" else module or alias.name for alias in node.names}
+            found |= {f"{module}.{alias.name}" if module in KERNELS else module or alias.name for alias in node.names}
     return found
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_imports_point_one_way(path):
     module = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
-    if module in ("__init__", "kernels"):
+    if module in ("__init__", *KERNELS):
         return
     package = module.split(".")[0]
     for other in imports(path):

@@ -9,10 +9,10 @@ from conftest import MODELS, random_state
 import torchmass as tm
 from torchmass.dynamics import step
 from torchmass.integrators import SCHEMES
-from torchmass.kernels.graph import Graph
-from torchmass.kernels.operations import OPERATIONS
-from torchmass.kernels.step_graph import StepKind, trace_step
-from torchmass.kernels.trace import Scalar, TraceError, backward
+from torchmass.kernels.step.graph import Graph
+from torchmass.kernels.step.operations import OPERATIONS
+from torchmass.kernels.step.step_graph import StepKind, trace_step
+from torchmass.kernels.step.trace import Scalar, TraceError, backward
 
 MEANING = {  # what each instruction means, in torch
     **{name: getattr(operator, name) for name in ("add", "sub", "mul", "neg", "lt", "le", "gt", "ge", "eq", "ne")},

@@ -13,11 +13,11 @@ from agreement import assert_equal, node_of, outcome
 from torch.func import functional_call, grad, jvp, vmap
 
 import torchmass as tm
-from torchmass.kernels import device as tm_device
-from torchmass.kernels import modules
 from torchmass.kernels.draws import normals
 from torchmass.kernels.finite import NonFiniteError
-from torchmass.kernels.operations import OPERATIONS
+from torchmass.kernels.step.operations import OPERATIONS
+from torchmass.kernels.triton import device as tm_device
+from torchmass.kernels.triton import modules
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 NAN, INF = math.nan, math.inf
@@ -66,7 +66,7 @@ APPLY = """
 import triton
 import triton.language as tl
 
-from torchmass.kernels import device as tm
+from torchmass.kernels.triton import device as tm
 
 
 @triton.jit

@@ -14,7 +14,8 @@ from covering import every, pairwise
 import torchmass as tm
 from torchmass import stretches
 from torchmass.integrators import INTEGRATORS
-from torchmass.kernels import linked, tiles
+from torchmass.kernels import linked
+from torchmass.kernels.triton import tiles
 
 BATCHES = ["none", "k", "a", "weights", "delays", "x0"]  # what differs among simulations
 AXES = {

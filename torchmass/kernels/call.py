@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from torchmass.kernels.coupled import Gradients, Pairs, meet_often, point_tails, tails
+from torchmass.kernels.cpp.native import Native, laid_out
+from torchmass.kernels.cpp.pool import empty
+from torchmass.kernels.cpp.team import team
 from torchmass.kernels.finite import lost_gradient, nonfinite_gradient
 from torchmass.kernels.kernel import KERNELS, PADDING, Kernel
-from torchmass.kernels.native import Native, laid_out
-from torchmass.kernels.pool import empty
-from torchmass.kernels.team import team
 from torchmass.values import is_nonfinite
 
 WORK_OF_A_THREAD = 100_000  # ns that make up for waking a thread

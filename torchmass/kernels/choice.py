@@ -4,13 +4,14 @@ from typing import NamedTuple
 
 import torch
 
-from torchmass.kernels import build, modules
-from torchmass.kernels.exchange import DENSE
+from torchmass.kernels.cpp import build
 from torchmass.kernels.fused import engine_of, kernel_of
 from torchmass.kernels.kernel import KERNELS
 from torchmass.kernels.plan import Plan
-from torchmass.kernels.trace import TraceError
+from torchmass.kernels.step.exchange import DENSE
+from torchmass.kernels.step.trace import TraceError
 from torchmass.kernels.transforms import derivatives
+from torchmass.kernels.triton import modules
 
 WORTH_BUILDING = 200  # steps; building takes about a second
 # Bytes of a matrix that no longer fits the second cache, through which the fused loop goes once for each of how many

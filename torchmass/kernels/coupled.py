@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from torchmass.kernels.exchange import LATE, LinkKind
-from torchmass.kernels.native import Native
-from torchmass.kernels.step_graph import StepGraph
+from torchmass.kernels.cpp.native import Native
+from torchmass.kernels.step.exchange import LATE, LinkKind
+from torchmass.kernels.step.step_graph import StepGraph
 
 FEW_STEPS = 8  # of a delay, which is then summed step by step or nearly so
 

@@ -7,7 +7,6 @@ import torch
 from torch import Tensor, nn
 
 from torchmass.integrators import Values
-from torchmass.kernels import modules
 from torchmass.kernels.autograd import FusedRun
 from torchmass.kernels.call import Call
 from torchmass.kernels.draws import distinct
@@ -16,9 +15,10 @@ from torchmass.kernels.kernel import DTYPES, KERNELS, kernel_name, tile
 from torchmass.kernels.linked import form_of, link_leaves, refuse_network
 from torchmass.kernels.operator import computed, forward
 from torchmass.kernels.plan import Monitor, Outcome, OutputMonitor, Plan, StateMonitor
-from torchmass.kernels.step_graph import ABSENT, HELD, TIMED, StepKind
-from torchmass.kernels.trace import TraceError
+from torchmass.kernels.step.step_graph import ABSENT, HELD, TIMED, StepKind
+from torchmass.kernels.step.trace import TraceError
 from torchmass.kernels.transforms import is_transformed, needs_gradient
+from torchmass.kernels.triton import modules
 from torchmass.links import OUTPUT
 from torchmass.undefined import known_false
 

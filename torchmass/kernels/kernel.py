@@ -10,14 +10,15 @@ from typing import Any
 
 import torch
 
-from torchmass.kernels import build, modules, triton, triton_network_back
-from torchmass.kernels.cpp import source
-from torchmass.kernels.cpp_network import network_source
-from torchmass.kernels.step_code import StepCode
-from torchmass.kernels.step_graph import StepGraph, StepKind, trace_step
-from torchmass.kernels.tangent import tangent
+from torchmass.kernels.cpp import build
+from torchmass.kernels.cpp.network import network_source
+from torchmass.kernels.cpp.single import source
+from torchmass.kernels.step.step_code import StepCode
+from torchmass.kernels.step.step_graph import StepGraph, StepKind, trace_step
+from torchmass.kernels.step.tangent import tangent
 from torchmass.kernels.transforms import constant_when_compiled
-from torchmass.kernels.triton_step import TILE
+from torchmass.kernels.triton import modules, network_back, single
+from torchmass.kernels.triton.statements import TILE
 
 DTYPES = {torch.float32: "float", torch.float64: "double"}
 PADDING = 16  # lanes: the width of every vector divides it
@@ -61,7 +62,7 @@ class Kernel:
         """The same loop in Triton, which compiles it for the device of its first call."""
         key = dtype, None if wanted is None else tuple(wanted)
         if key not in self._modules:
-            write = triton_network_back.source if self.step.links else triton.source
+            write = network_back.source if self.step.links else single.source
             self._modules[key] = modules.load(write(self.code(wanted), str(dtype).removeprefix("torch.")))
         return self._modules[key]
 

@@ -5,10 +5,10 @@ from torch import Tensor
 
 from torchmass.dynamics import Dynamics
 from torchmass.integrators import SCHEMES, Tableau, Values
-from torchmass.kernels.exchange import DENSE, LATE, MIXED, SPARSE, TOTAL
 from torchmass.kernels.plan import Plan
-from torchmass.kernels.step_graph import StepGraph
-from torchmass.kernels.trace import TraceError
+from torchmass.kernels.step.exchange import DENSE, LATE, MIXED, SPARSE, TOTAL
+from torchmass.kernels.step.step_graph import StepGraph
+from torchmass.kernels.step.trace import TraceError
 from torchmass.kernels.transforms import is_transformed
 from torchmass.links import Link
 

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 
 from torchmass.kernels import call as native
-from torchmass.kernels import launch, launch_network
 from torchmass.kernels.call import Call
 from torchmass.kernels.coupled import tails
 from torchmass.kernels.kernel import KERNELS
+from torchmass.kernels.triton import launch, launch_network
 
 NUMBERS = (
     "str kernel, SymInt[] shape, float dt, SymInt steps, SymInt first_step, SymInt first_simulation, "

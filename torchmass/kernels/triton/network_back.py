@@ -5,11 +5,11 @@ alone. What comes back to each arrival is written down. What a node sent has its
 the same sums over the transposed graph, with time running backwards where there are delays.
 """
 
-from torchmass.kernels.exchange import TOTAL, Arrival
-from torchmass.kernels.step_code import StepCode
-from torchmass.kernels.triton import close, each, flush, given_gradient, output_back, rows_back, watched
-from torchmass.kernels.triton_network import SUMS, NetworkPieces, forward, sources
-from torchmass.kernels.triton_step import TILE, Block, Pieces, within
+from torchmass.kernels.step.exchange import TOTAL, Arrival
+from torchmass.kernels.step.step_code import StepCode
+from torchmass.kernels.triton.network import SUMS, NetworkPieces, forward, sources
+from torchmass.kernels.triton.single import close, each, flush, given_gradient, output_back, rows_back, watched
+from torchmass.kernels.triton.statements import TILE, Block, Pieces, within
 
 
 def source(code: StepCode, dtype: str) -> str:

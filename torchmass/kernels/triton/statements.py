@@ -7,9 +7,9 @@ over all of time. A value is computed where it changes, as in C++.
 import math
 from collections.abc import Iterable, Sequence
 
-from torchmass.kernels.graph import Node
-from torchmass.kernels.operations import BOOLEAN, OPERATIONS
-from torchmass.kernels.step_code import StepCode
+from torchmass.kernels.step.graph import Node
+from torchmass.kernels.step.operations import BOOLEAN, OPERATIONS
+from torchmass.kernels.step.step_code import StepCode
 
 NUMBERS = (
     *("lanes", "nodes", "simulations", "steps", "first_step", "first_simulation", "every", "interval", "horizon"),
@@ -22,7 +22,7 @@ HEAD = '''"""Generated: the loop of {states}."""
 import triton
 import triton.language as tl
 
-from torchmass.kernels import device as tm
+from torchmass.kernels.triton import device as tm
 
 T = tl.constexpr(tl.{dtype})
 TILE = tl.constexpr({tile})

@@ -8,7 +8,7 @@ from torch import Tensor
 from torchmass.kernels.call import Call
 from torchmass.kernels.coupled import tails
 from torchmass.kernels.kernel import KERNELS
-from torchmass.kernels.launch import (
+from torchmass.kernels.triton.launch import (
     arguments,
     closed,
     contiguous,
@@ -19,8 +19,8 @@ from torchmass.kernels.launch import (
     recorded,
     refuse_broken,
 )
-from torchmass.kernels.link_tables import LinkTables
-from torchmass.kernels.tiles import Tiles
+from torchmass.kernels.triton.link_tables import LinkTables
+from torchmass.kernels.triton.tiles import Tiles
 
 
 def forward(call: Call, starts: Sequence[Tensor], leaves: Sequence[Tensor]) -> list[Tensor]:

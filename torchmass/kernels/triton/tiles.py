@@ -6,7 +6,7 @@ from typing import Any
 
 from torchmass.kernels.call import Call
 from torchmass.kernels.kernel import Kernel
-from torchmass.kernels.step_code import StepCode
+from torchmass.kernels.step.step_code import StepCode
 
 WARPS = 4  # of a program with up to 128 nodes: one for each scheduler of a multiprocessor
 REGISTERS = 160  # of the 255 of a thread, that may hold what stays there over all of time

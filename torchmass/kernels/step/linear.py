@@ -10,8 +10,8 @@ where it would lose digits in every step in the same way.
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from torchmass.kernels.form import Form, Forms
-from torchmass.kernels.graph import Graph, Node
+from torchmass.kernels.step.form import Form, Forms
+from torchmass.kernels.step.graph import Graph, Node
 
 LINEAR = {"add", "sub", "neg", "mul", "div"}
 LOG2_E = 1.4426950408889634

@@ -1,9 +1,9 @@
 """C++ of a step of a network: the struct `Step` that include/network.h and network_adjoint.h run."""
 
-from torchmass.kernels.cpp import Body, Functions, as_number, head_of, is_mask
-from torchmass.kernels.exchange import DENSE, LATE, MIXED, SPARSE, TOTAL
-from torchmass.kernels.phases import NetworkPhases, Phases
-from torchmass.kernels.step_code import StepCode
+from torchmass.kernels.cpp.single import Body, Functions, as_number, head_of, is_mask
+from torchmass.kernels.step.exchange import DENSE, LATE, MIXED, SPARSE, TOTAL
+from torchmass.kernels.step.phases import NetworkPhases, Phases
+from torchmass.kernels.step.step_code import StepCode
 
 FORMS = (TOTAL, DENSE, LATE, MIXED, SPARSE)  # in the order of `Form` in include/exchange.h
 MIDDLE = 0.5

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 
-from torchmass.kernels.exchange import Arrival
-from torchmass.kernels.graph import Graph, Node
-from torchmass.kernels.step_code import StepCode
+from torchmass.kernels.step.exchange import Arrival
+from torchmass.kernels.step.graph import Graph, Node
+from torchmass.kernels.step.step_code import StepCode
 
 
 class Phases:

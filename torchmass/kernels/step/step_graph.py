@@ -9,9 +9,9 @@ from torchmass.bounds import Bounds
 from torchmass.drives import Drive
 from torchmass.dynamics import Dynamics, step
 from torchmass.integrators import SCHEMES
-from torchmass.kernels.exchange import TOTAL, Arrival, Exchange, LinkKind, TracedLink
-from torchmass.kernels.graph import Graph, Node
-from torchmass.kernels.trace import Scalar, TraceError, backward, read
+from torchmass.kernels.step.exchange import TOTAL, Arrival, Exchange, LinkKind, TracedLink
+from torchmass.kernels.step.graph import Graph, Node
+from torchmass.kernels.step.trace import Scalar, TraceError, backward, read
 
 ABSENT, HELD, TIMED = "absent", "held", "timed"  # an input is 0, the same in every step, or not
 

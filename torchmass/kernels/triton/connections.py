@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from torchmass.kernels.coupled import Pair
-from torchmass.kernels.exchange import LinkKind
+from torchmass.kernels.step.exchange import LinkKind
 
 DELAYED = ("other", "back", "near", "far")  # what a table of connections with delays has: the node, and `samples`
 

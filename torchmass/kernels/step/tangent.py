@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from torchmass.kernels.graph import Node
-from torchmass.kernels.operations import OPERATIONS
-from torchmass.kernels.step_graph import StepGraph
-from torchmass.kernels.trace import Scalar, read
+from torchmass.kernels.step.graph import Node
+from torchmass.kernels.step.operations import OPERATIONS
+from torchmass.kernels.step.step_graph import StepGraph
+from torchmass.kernels.step.trace import Scalar, read
 
 
 def tangent(step: StepGraph, directions: Sequence[str | None]) -> StepGraph:

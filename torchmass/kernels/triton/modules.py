@@ -7,7 +7,7 @@ from hashlib import sha256
 from pathlib import Path
 from types import ModuleType
 
-from torchmass.kernels.build import cache_dir
+from torchmass.kernels.cpp.build import cache_dir
 from torchmass.packages import require
 
 INTERPRET = "use backend='fused' there, or set TRITON_INTERPRET=1 before Python starts for Triton's interpreter."

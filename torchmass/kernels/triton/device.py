@@ -15,7 +15,7 @@ from triton import knobs
 
 # the interpreter has no libdevice
 lib: Any = import_module(
-    "torchmass.kernels.interpreted" if knobs.runtime.interpret else "triton.language.extra.libdevice"
+    "torchmass.kernels.triton.interpreted" if knobs.runtime.interpret else "triton.language.extra.libdevice"
 )
 
 

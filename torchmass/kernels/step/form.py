@@ -3,8 +3,8 @@
 from collections import defaultdict
 from dataclasses import dataclass, field
 
-from torchmass.kernels.graph import Graph, Node
-from torchmass.kernels.operations import CHEAP, DEAR
+from torchmass.kernels.step.graph import Graph, Node
+from torchmass.kernels.step.operations import CHEAP, DEAR
 
 
 @dataclass

@@ -3,9 +3,9 @@
 from collections import defaultdict
 from collections.abc import Sequence
 
-from torchmass.kernels.form import positive
-from torchmass.kernels.graph import Node
-from torchmass.kernels.linear import Linear
+from torchmass.kernels.step.form import positive
+from torchmass.kernels.step.graph import Node
+from torchmass.kernels.step.linear import Linear
 
 
 class Sums:

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from torchmass.kernels.graph import Graph, Node
-from torchmass.kernels.trace import Scalar, read
+from torchmass.kernels.step.graph import Graph, Node
+from torchmass.kernels.step.trace import Scalar, read
 from torchmass.links import Link
 
 # all alike; at once, all pairs or those that are connected; after delays, some of which are shorter than dt

@@ -6,8 +6,8 @@ from its kept state, writing down its states, and then backward, where each step
 
 from collections.abc import Iterable, Sequence
 
-from torchmass.kernels.step_code import StepCode
-from torchmass.kernels.triton_step import Block, Pieces, within
+from torchmass.kernels.step.step_code import StepCode
+from torchmass.kernels.triton.statements import Block, Pieces, within
 
 EARLY, LATE = "(now & 3 == 0) | (t == begin)", "(now & 3 == 3) | (t == end - 1)"  # the first met of four steps
 

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import NamedTuple
 
-from torchmass.kernels.graph import Graph, Node
-from torchmass.kernels.linear import Linear
-from torchmass.kernels.operations import CHEAP, DEAR
-from torchmass.kernels.step_graph import StepGraph
-from torchmass.kernels.sums import Sums
+from torchmass.kernels.step.graph import Graph, Node
+from torchmass.kernels.step.linear import Linear
+from torchmass.kernels.step.operations import CHEAP, DEAR
+from torchmass.kernels.step.step_graph import StepGraph
+from torchmass.kernels.step.sums import Sums
 
 TAPE_BYTES = 48 * 1024  # of a tile: it should stay in the nearest caches
 WIDTHS = ((60, 5), (200, 2))  # cost of a step, vectors that go through time together: registers are few

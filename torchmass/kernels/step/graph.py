@@ -4,7 +4,7 @@ import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
-from torchmass.kernels.operations import OPERATIONS
+from torchmass.kernels.step.operations import OPERATIONS
 
 Node = int  # the place of an operation in the list
 

@@ -6,11 +6,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from torchmass.kernels.connections import DELAYED, Connections, named, table
 from torchmass.kernels.coupled import Pairs
-from torchmass.kernels.exchange import DENSE, TOTAL
-from torchmass.kernels.launch import OPTIONS
-from torchmass.kernels.tiles import AHEAD, WARPS, Tiles, power_of_two
+from torchmass.kernels.step.exchange import DENSE, TOTAL
+from torchmass.kernels.triton.connections import DELAYED, Connections, named, table
+from torchmass.kernels.triton.launch import OPTIONS
+from torchmass.kernels.triton.tiles import AHEAD, WARPS, Tiles, power_of_two
 
 
 class LinkTables:
@@ -117,7 +117,7 @@ class LinkTables:
 
     def _correlated(self, k: int, place: int, some: Connections, path: Tensor, came: Tensor) -> tuple[Tensor, Tensor]:
         """Sums over time of what came back to each connection with what was sent then, and the step before."""
-        from torchmass.kernels.device_sums import correlate  # where Triton is there
+        from torchmass.kernels.triton.device_sums import correlate  # where Triton is there
 
         tiles, arrival, late = self.tiles, self.step.arrivals[place], some.lags is not None
         own, row = 1 if some.shared else tiles.simulations, tiles.row

@@ -7,9 +7,9 @@ backward half of a step takes what it needs of the forward half from a tape.
 import math
 from collections.abc import Iterable, Sequence
 
-from torchmass.kernels.graph import Graph, Node
-from torchmass.kernels.operations import BOOLEAN, OPERATIONS
-from torchmass.kernels.step_code import StepCode
+from torchmass.kernels.step.graph import Graph, Node
+from torchmass.kernels.step.operations import BOOLEAN, OPERATIONS
+from torchmass.kernels.step.step_code import StepCode
 
 
 class Body:

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 
 from torchmass.integrators import pull_back
-from torchmass.kernels.graph import Graph, Node
-from torchmass.kernels.operations import OPERATIONS
+from torchmass.kernels.step.graph import Graph, Node
+from torchmass.kernels.step.operations import OPERATIONS
 
 
 class TraceError(ValueError):
@@ -27,7 +27,7 @@ class TraceError(ValueError):
 
 def _is_ours(file: str) -> bool:
     """Whether a file is of torch, of the tracer or of what calls it, and not of a model."""
-    path, kernels = Path(file), Path(__file__).parent
+    path, kernels = Path(file), Path(__file__).parents[1]
     ours = ("dynamics", "drives", "links", "integrators", "exprel", "columns", "mixture")
     helpers = {kernels.parent / f"{name}.py" for name in ours}
     return kernels in path.parents or path in helpers or Path(torch.__file__).parent in path.parents

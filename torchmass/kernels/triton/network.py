@@ -6,17 +6,19 @@ lie between. All that is known `AHEAD` steps before, since its delays are longer
 
 from collections.abc import Iterable, Sequence
 
-from torchmass.kernels.connections import DELAYED, named
-from torchmass.kernels.exchange import DENSE, SPARSE, TOTAL, Arrival
-from torchmass.kernels.phases import NetworkPhases
-from torchmass.kernels.step_code import StepCode
-from torchmass.kernels.step_graph import StepGraph
-from torchmass.kernels.triton import each, kept_row
-from torchmass.kernels.triton_step import NUMBERS, Block, Pieces, within
+from torchmass.kernels.step.exchange import DENSE, SPARSE, TOTAL, Arrival
+from torchmass.kernels.step.phases import NetworkPhases
+from torchmass.kernels.step.step_code import StepCode
+from torchmass.kernels.step.step_graph import StepGraph
+from torchmass.kernels.triton.connections import DELAYED, named
+from torchmass.kernels.triton.single import each, kept_row
+from torchmass.kernels.triton.statements import NUMBERS, Block, Pieces, within
 
 SUMS = {DENSE: "product", SPARSE: "sparse"}
 TABLES = {DENSE: ("weights",), SPARSE: ("other", "weights")}
-SUMMING = "from torchmass.kernels.device_sums import altogether, late, late_back, meet, product, sparse, within\n"
+SUMMING = (
+    "from torchmass.kernels.triton.device_sums import altogether, late, late_back, meet, product, sparse, within\n"
+)
 OPENING = """
 
 @triton.jit(do_not_specialize={plain}, do_not_specialize_on_alignment={pointers})

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from torchmass.kernels.call import Call, refuse_nonfinite_gradient, summed, summed_steps
+from torchmass.kernels.cpp.native import laid_out
 from torchmass.kernels.kernel import KERNELS, Kernel
-from torchmass.kernels.native import laid_out
-from torchmass.kernels.step_graph import StepGraph
+from torchmass.kernels.step.step_graph import StepGraph
 from torchmass.values import is_nonfinite
 
 # A thread has one lane, since the states, constants and normals of more would not fit its 255 registers; a program has
