@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-INCLUDE = Path(__file__).parents[1] / "torchmass" / "kernels" / "include"
+INCLUDE = Path(__file__).parents[1] / "torchmass" / "kernels" / "cpp" / "include"
 COMMAND = "g++ -std=c++17 -O3 -march=native -fno-math-errno -fno-trapping-math -fPIC -shared -x c++ -"
 FILL = """
 extern "C" void fill_{type}({type} *z, const unsigned *node, int nodes, int blocks) {{

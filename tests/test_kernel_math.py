@@ -14,7 +14,7 @@ from test_noise import KNOWN_ANSWERS
 
 from torchmass.kernels.draws import normals
 
-INCLUDE = Path(__file__).parents[1] / "torchmass" / "kernels" / "include"
+INCLUDE = Path(__file__).parents[1] / "torchmass" / "kernels" / "cpp" / "include"
 FLAGS = [
     "-std=c++17",
     "-O3",
@@ -41,6 +41,10 @@ ACCURATE = [
     "rsqrt",
     "erf",
     "erfc",
+    "exprel",
+    "exprel_slope",
+    "inverse_exprel",
+    "inverse_exprel_slope",
 ]
 UNARY = [*ACCURATE, "abs", "sign", "floor"]
 BINARY = ["pow", "atan2", "remainder", "minimum", "maximum", "sigmoid2"]
@@ -52,6 +56,10 @@ LIMITS = {  # most ulps allowed (float, double); 2 where nothing is said
     "erf": (2, 3),
     "erfc": (5, 5),
     "atan2": (3, 3),
+    "exprel": (2.5, 2.5),
+    "exprel_slope": (11, 18),
+    "inverse_exprel": (2.5, 2.5),
+    "inverse_exprel_slope": (12, 22),
     "sqrt": (0.5, 0.5),
     "pow": (0.6, 1.5),
 }
@@ -192,7 +200,20 @@ def softplus(x):
     return mpmath.log1p(mpmath.exp(x))
 
 
+def about_zero(function, value, slope):
+    """The function, of which at the smallest numbers nothing else is left than its value and slope at 0."""
+    return lambda x: value + slope * x if abs(x) < 1e-30 else function(x)
+
+
+def inverse_exprel_slope(x):
+    return (1 - x * mpmath.exp(x) / mpmath.expm1(x)) / mpmath.expm1(x)
+
+
 TRUTH = {
+    "exprel": about_zero(lambda x: mpmath.expm1(x) / x, 1, 1 / 2),
+    "exprel_slope": about_zero(lambda x: (mpmath.exp(x) - mpmath.expm1(x) / x) / x, 1 / 2, 1 / 3),
+    "inverse_exprel": about_zero(lambda x: x / mpmath.expm1(x), 1, -1 / 2),
+    "inverse_exprel_slope": about_zero(inverse_exprel_slope, -1 / 2, 1 / 6),
     "log1p": mpmath.log1p,
     "expm1": mpmath.expm1,
     "sigmoid": sigmoid,
@@ -231,7 +252,10 @@ def points(name, kind, count=1500):
     tiny, huge = (-44, 38) if kind == "float" else (-307, 308)
     over = 110.0 if kind == "float" else 760.0  # exp overflows and underflows within
     wide = spread(rng, tiny, huge, count)
-    if name in ("exp", "expm1", "sigmoid", "softplus", "tanh"):
+    if "exprel" in name:
+        low, high = (-80, 80) if kind == "float" else (-600, 600)
+        chosen = [rng.uniform(low, high, count), rng.uniform(-2, 2, count), spread(rng, tiny, 0, count)]
+    elif name in ("exp", "expm1", "sigmoid", "softplus", "tanh"):
         if kind == "float" and name == "softplus":
             over = 100.0
         chosen = [rng.uniform(-over, over, count), rng.uniform(-2, 2, count), spread(rng, tiny, 0, count)]

@@ -7,6 +7,7 @@ import torch
 from conftest import MODELS, random_state
 
 import torchmass as tm
+from torchmass import exprel
 from torchmass.dynamics import step
 from torchmass.integrators import SCHEMES
 from torchmass.kernels.step.graph import Graph
@@ -14,6 +15,7 @@ from torchmass.kernels.step.operations import OPERATIONS
 from torchmass.kernels.step.step_graph import StepKind, trace_step
 from torchmass.kernels.step.trace import Scalar, TraceError, backward
 
+EXPREL = ["exprel", "exprel_slope", "inverse_exprel", "inverse_exprel_slope"]
 MEANING = {  # what each instruction means, in torch
     **{name: getattr(operator, name) for name in ("add", "sub", "mul", "neg", "lt", "le", "gt", "ge", "eq", "ne")},
     **{"div": operator.truediv, "and": operator.and_, "or": operator.or_, "not": torch.logical_not},
@@ -21,9 +23,10 @@ MEANING = {  # what each instruction means, in torch
     **{name: getattr(torch, name) for name in ("exp", "expm1", "log", "log1p", "sin", "cos", "tan", "tanh", "sigmoid")},
     **{name: getattr(torch, name) for name in ("sqrt", "rsqrt", "erf", "erfc", "abs", "sign", "floor")},
     "softplus": torch.nn.functional.softplus,
+    **{name: getattr(exprel, name) for name in EXPREL},
 }
 UNARY = ["neg", "sqrt", "rsqrt", "exp", "expm1", "log", "log1p", "sin", "cos", "tan", "tanh", "sigmoid", "softplus"]
-UNARY += ["erf", "erfc", "abs", "sign", "floor"]
+UNARY += ["erf", "erfc", "abs", "sign", "floor", *EXPREL]
 BINARY = ["add", "sub", "mul", "div", "pow", "atan2", "remainder", "minimum", "maximum"]
 
 
@@ -81,15 +84,15 @@ def test_a_function_of_two_has_the_values_and_derivatives_of_torch(name):
         lambda x: torch.square(x) + torch.reciprocal(x) + torch.ones_like(x) * x + torch.zeros_like(x) + abs(-x),
         lambda x: (x * x) * (x * x) + 0.0 * x + x * 1.0 + x / 1.0 - 0.0 + (2 * 3 - x),
         lambda x: torch.nn.functional.softplus(x, beta=2.0) + (x % 0.4),
-        tm.exprel.exprel,
     ],
 )
 def test_expressions_have_the_values_and_derivatives_of_torch(f):
     assert_same(*derivatives(f, torch.tensor([0.3, 0.5, 0.9, 1.5, 1.7, 2.6])))
 
 
-def test_exprel_has_its_derivative_across_zero():
-    assert_same(*derivatives(tm.exprel.exprel, torch.tensor([-2.0, -1e-5, 0.0, 1e-3, 0.5])))
+@pytest.mark.parametrize("name", EXPREL)
+def test_relative_exponentials_have_their_derivatives_across_zero(name):
+    assert_same(*derivatives(MEANING[name], torch.tensor([-20.0, -2.0, -0.5, -1e-5, 0.0, 1e-3, 0.5, 3.0, 20.0])))
 
 
 def test_every_operation_is_tested():

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from torchmass.bounds import POSITIVE, Bounds
 from torchmass.declare import Input, Param, State
-from torchmass.exprel import exprel
+from torchmass.exprel import inverse_exprel
 from torchmass.model import NeuralMass
 
 FRACTION = Bounds(0.0, 1.0)
@@ -16,7 +16,7 @@ HZ_MS = 1e-3  # a rate in Hz, times this, is a rate per ms
 
 def rate(current: Tensor, a: Tensor, b: Tensor, d: Tensor) -> Tensor:
     """The firing rate in Hz, (aI − b)/(1 − e^(−d(aI − b))), also where aI = b."""
-    return 1 / (d * exprel(-d * (a * current - b)))
+    return inverse_exprel(-d * (a * current - b)) / d
 
 
 class WongWangStep(NeuralMass):

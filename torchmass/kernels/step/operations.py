@@ -14,6 +14,8 @@ from typing import Any
 
 import torch
 
+from torchmass.exprel import exprel_bend, exprel_slope, inverse_exprel_bend, inverse_exprel_slope
+
 Derivative = Callable[..., tuple[Any, ...]]
 
 
@@ -71,6 +73,10 @@ OPERATIONS: dict[str, Operation] = {
     "rsqrt": Operation("tm::rsqrt({0})", lambda g, y, a: (-0.5 * g * y * y * y,)),
     "exp": Operation("tm::exp({0})", lambda g, y, a: (g * y,)),
     "expm1": Operation("tm::expm1({0})", lambda g, y, a: (g * (y + 1),)),
+    "exprel": Operation("tm::exprel({0})", lambda g, y, a: (g * exprel_slope(a),)),
+    "exprel_slope": Operation("tm::exprel_slope({0})", lambda g, y, a: (g * exprel_bend(a),)),
+    "inverse_exprel": Operation("tm::inverse_exprel({0})", lambda g, y, a: (g * inverse_exprel_slope(a),)),
+    "inverse_exprel_slope": Operation("tm::inverse_exprel_slope({0})", lambda g, y, a: (g * inverse_exprel_bend(a),)),
     "log": Operation("tm::log({0})", lambda g, y, a: (g / a,)),
     "log1p": Operation("tm::log1p({0})", lambda g, y, a: (g / (1 + a),)),
     "sin": Operation("tm::sin({0})", lambda g, y, a: (g * torch.cos(a),)),

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from torchmass import exprel
 from torchmass.integrators import pull_back
 from torchmass.kernels.step.graph import Graph, Node
 from torchmass.kernels.step.operations import OPERATIONS
@@ -164,7 +165,7 @@ RULES: dict[Any, Callable[..., Any]] = {
 }
 NAMED_OTHERWISE = {"and": "logical_and", "or": "logical_or", "not": "logical_not"}
 for _name in OPERATIONS:
-    for _module in (torch, torch.special):
+    for _module in (torch, torch.special, exprel):
         _function = getattr(_module, NAMED_OTHERWISE.get(_name, _name), None)
         if _function is not None:
             RULES.setdefault(_function, partial(apply, _name))

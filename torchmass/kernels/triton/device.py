@@ -45,6 +45,48 @@ def expm1(x):
 
 
 @triton.jit
+def exprel(x):
+    """(eˣ − 1) / x; its derivatives near 0, where their parts cancel, are polynomials, as in include/math.h."""
+    return tl.where(tl.abs(x) < 1e-20, 1.0, lib.expm1(x) * (1 / x))
+
+
+@triton.jit
+def exprel_slope(x):
+    e, inverse = lib.expm1(x), 1 / x
+    far = ((e + 1) - e * inverse) * inverse
+    if x.dtype == tl.float32:
+        y = 0.0011900469722504 + x * (0.0001735718589746 + x * (2.26160776207e-5 + x * 2.532335054e-6))
+        y = 0.1249999991808 + x * (0.0333334527459907 + x * (0.006944455362137 + x * y))
+        return tl.where(tl.abs(x) < 1, 0.5 + x * (0.3333333243722 + x * y), far)
+    else:
+        y = 2.4801571271735401e-6 + x * (2.50852502969877725e-7 + x * 2.29900761155935903e-8)
+        y = 0.00119047619104274211 + x * (0.000173611111154946147 + x * (2.20458346614485683e-5 + x * y))
+        y = 0.125000000000000002 + x * (0.03333333333332701 + x * (0.0069444444444439552 + x * y))
+        return tl.where(tl.abs(x) < 0.25, 0.5 + x * (0.333333333333333353 + x * y), far)
+
+
+@triton.jit
+def inverse_exprel(x):
+    """x / (eˣ − 1)."""
+    return tl.where(tl.abs(x) < 1e-20, 1.0, x * (1 / lib.expm1(x)))
+
+
+@triton.jit
+def inverse_exprel_slope(x):
+    e = lib.expm1(x)
+    inverse = 1 / e
+    y, z = x * inverse, x * x
+    far = (1 - tl.where(x < 0, y * (e + 1), y + x)) * inverse
+    if x.dtype == tl.float32:
+        near = 0.16666666513086 + z * (-0.00555550636291886 + z * (0.000198165472283757 + z * -6.21306911614e-6))
+        return tl.where(tl.abs(x) < 1, -0.5 + x * near, far)
+    else:
+        near = -6.61375653410895741e-6 + z * (2.08765110915744455e-7 + z * -6.30601785651232295e-9)
+        near = -0.00555555555555554931 + z * (0.000198412698411532013 + z * near)
+        return tl.where(tl.abs(x) < 0.25, -0.5 + x * (0.166666666666666667 + z * near), far)
+
+
+@triton.jit
 def log(x):
     return lib.log(x)
 

@@ -6,7 +6,8 @@
 // minimax fits made for these intervals. fma() is one instruction wherever -march has it, and else a slow but right
 // call. Largest errors met, in units in the last place (float, double): exp 1.0 1.0, expm1 1.5 2.0, log 0.8 0.8, log1p
 // 1.4 1.3, sin and cos 1.6 1.6, tan 3.5 3.4, tanh 2.3 2.5, sigmoid 2.2 1.9, softplus 1.7 1.6, rsqrt 1.5 1.5, pow 0.5
-// 1.1, atan2 1.3 1.3, erf 1.0 1.1, erfc 4.0 4.6; sqrt, floor and remainder are exact.
+// 1.1, atan2 1.3 1.3, erf 1.0 1.1, erfc 4.0 4.6, exprel and its inverse 2.0 2.2, their
+// slopes 11 21; sqrt, floor and remainder are exact.
 //
 // Include it by -iquote, not -I: a folder with a math.h in it must not come before the system's.
 #ifndef TORCHMASS_MATH_H
@@ -67,6 +68,33 @@ template <class X> TM_INLINE X expm1(X x) {
     const X half = power<X>(p.n);  // 2ᵏ may overflow where the result does not
     const X y = X(2) * fma(half, e, half - X(0.5));
     return select(x == 0, x, y);
+}
+
+// (eˣ − 1) / x, its derivative, x / (eˣ − 1), and its derivative: of the first two and of the last two, in one step, the
+// compiler takes expm1 and the quotient once. Derivatives near 0, where their parts cancel, are polynomials.
+template <class X> TM_INLINE X exprel(X x) { return select(abs(x) < X(1e-20), X(1), expm1(x) * (X(1) / x)); }
+template <class X> TM_INLINE X exprel_slope(X x) {
+    const X e = expm1(x), inverse = X(1) / x, far = ((e + X(1)) - e * inverse) * inverse;
+    if constexpr (is_float<X>)
+        return select(abs(x) < X(1), poly(x, 0.5, 0.3333333243722, 0.1249999991808, 0.0333334527459907, 0.006944455362137,
+                                          0.0011900469722504, 0.0001735718589746, 2.26160776207e-5, 2.532335054e-6), far);
+    else
+        return select(abs(x) < X(0.25), poly(x, 0.5, 0.333333333333333353, 0.125000000000000002, 0.03333333333332701,
+                                             0.0069444444444439552, 0.00119047619104274211, 0.000173611111154946147,
+                                             2.20458346614485683e-5, 2.4801571271735401e-6, 2.50852502969877725e-7,
+                                             2.29900761155935903e-8), far);
+}
+template <class X> TM_INLINE X inverse_exprel(X x) { return select(abs(x) < X(1e-20), X(1), x * (X(1) / expm1(x))); }
+template <class X> TM_INLINE X inverse_exprel_slope(X x) {
+    const X e = expm1(x), inverse = X(1) / e, y = x * inverse, z = x * x;  // y eˣ is y + x, written where it loses least
+    const X far = (X(1) - select(x < 0, y * (e + X(1)), y + x)) * inverse;
+    if constexpr (is_float<X>)
+        return select(abs(x) < X(1), fma(x, poly(z, 0.16666666513086, -0.00555550636291886, 0.000198165472283757,
+                                                 -6.21306911614e-6), X(-0.5)), far);
+    else
+        return select(abs(x) < X(0.25), fma(x, poly(z, 0.166666666666666667, -0.00555555555555554931, 0.000198412698411532013,
+                                                    -6.61375653410895741e-6, 2.08765110915744455e-7,
+                                                    -6.30601785651232295e-9), X(-0.5)), far);
 }
 
 // 1 / (1 + 2ᵏ⁺ᶠ) for |f| ≤ ½, where the low bits of t hold k + bias. tanh(f ln 2 / 2) is odd / even, a fraction of few
