@@ -11,6 +11,7 @@ from network_cases import NetworkCase
 from with_torch_networks import simulator
 
 import torchmass as tm
+from torchmass.run_options import RunOptions
 
 NETWORK = NetworkCase("rww", 84, dt=1.0, longest=75.0)
 
@@ -62,9 +63,9 @@ def population(at_once: bool, case: Case) -> Work | None:
     wanted = torch.from_numpy(random.normal(size=(case.steps, 1, 80)).astype("f4"))
 
     def losses(k: torch.Tensor, a: torch.Tensor) -> torch.Tensor:
-        sim.candidates = len(k)
         sim.model.coupling.assign(k=k), node.assign(a=a)  # type: ignore[union-attr]
-        found = sim.run(case.steps * 0.1, monitors=["x"], seed=0)["x"]  # (T, C, 1, N)
+        asked = sim.asked(RunOptions(often=True, candidates=len(k)))
+        found = asked.run(case.steps * 0.1, monitors=["x"], seed=0)["x"]  # (T, C, 1, N)
         return tm.objectives.timeseries_rmse(found, wanted[:, None])[:, 0]
 
     def all_losses() -> torch.Tensor:

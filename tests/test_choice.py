@@ -57,6 +57,34 @@ def test_a_long_run_is_fused_and_a_short_one_is_eager_until_the_kernel_is_built(
 
 
 @needs_compiler
+@pytest.mark.parametrize("backend", ["adam", "cma"])
+def test_a_fit_to_short_runs_is_fused_since_there_are_many(backend):
+    sim, backends = tm.Simulator(new_node().free(a=(-1.0, 0.0)), dt=1.0), []
+
+    def predict(sim):
+        found = sim.run(SHORT)
+        backends.append(found.backend)
+        return found["x"]
+
+    tm.Fitter(sim, lambda p: p.square().mean((0, -1)), predict=predict, backend=backend).fit(2)
+    assert set(backends) == {"fused"}
+    assert chosen(new_node(), SHORT) == "eager"
+
+
+@needs_compiler
+def test_simulations_for_inference_are_fused_since_there_are_many():
+    sim, backends = tm.Simulator(new_node().free(a=(-1.0, 0.0)), dt=1.0), []
+
+    def summary(sim):
+        found = sim.run(SHORT)
+        backends.append(found.backend)
+        return found["x"][-1]
+
+    tm.simulator_for_sbi(sim, ["a"], summary)(torch.full((2, 1), -0.5))
+    assert backends == ["fused"]
+
+
+@needs_compiler
 def test_a_kernel_is_built_for_each_dtype():
     node = new_node()
     assert chosen(node, LONG) == "fused"

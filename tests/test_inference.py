@@ -112,7 +112,6 @@ def test_the_simulator_keeps_its_parameters_and_the_caller_the_random_state():
     tm.simulator_for_sbi(sim, ["m"], last)(torch.zeros(2, 1), seed=0)
     assert torch.equal(torch.get_rng_state(), state)
     torch.testing.assert_close(sim.model.m.detach(), torch.tensor(0.7))
-    assert sim.first_simulation == 0
 
 
 def test_a_simulation_that_diverges_is_a_row_of_nan_and_the_only_one():

@@ -8,6 +8,7 @@ import torch
 import torchmass as tm
 from torchmass.kernels.draws import normals, uniforms
 from torchmass.kernels.philox import philox, uniform
+from torchmass.run_options import RunOptions
 
 KNOWN_ANSWERS = [  # Random123's kat_vectors, philox4x32 10
     ((0, 0, 0, 0), (0, 0), (0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8)),
@@ -126,8 +127,7 @@ def test_candidates_draw_the_same_numbers_and_simulations_of_one_do_not(backend)
     weights = torch.tensor([[0.0, 1.0, 0.3], [0.2, 0.0, 0.1], [0.5, 0.4, 0.0]])
     node = tm.HopfStep(3, a=torch.full((4, 1, 1), 0.1), **values)
     sim = tm.Simulator(tm.Network(node, weights, delays=0.3), dt=0.1, backend=backend)
-    sim.candidates = 4
-    x = sim.run(20.0, batch_size=2, seed=3)["x"]
+    x = sim.asked(RunOptions(candidates=4)).run(20.0, batch_size=2, seed=3)["x"]
     alone = tm.Simulator(tm.Network(tm.HopfStep(3, a=0.1, **values), weights, delays=0.3), dt=0.1, backend=backend)
     expected = alone.run(20.0, batch_size=2, seed=3)["x"]
     for candidate in range(4):

@@ -37,6 +37,7 @@ LAYERS = [  # each may import only from layers above it
         "viz",
         "export",
         "memory",
+        "run_options",
     },
     {"declare", "columns", "kernels.draws", "kernels.step.graph", "integrators", "objectives", "run_state"},
     {"values", "kernels.step.trace", "kernels.step.form", "kernels.triton.modules", "result"},

@@ -18,6 +18,7 @@ from torchmass.kernels.finite import NonFiniteError
 from torchmass.kernels.step.operations import OPERATIONS
 from torchmass.kernels.triton import device as tm_device
 from torchmass.kernels.triton import modules
+from torchmass.run_options import RunOptions
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 NAN, INF = math.nan, math.inf
@@ -126,8 +127,7 @@ def test_a_value_does_not_depend_on_its_lane():
 def test_candidates_draw_the_same_numbers():
     def run(backend):
         sim = tm.Simulator(hopf(a=torch.tensor([[[0.1]], [[0.1]]])), 0.1, backend=backend)
-        sim.candidates = 2
-        return sim.run(0.6, seed=1, batch_size=3)["x"]
+        return sim.asked(RunOptions(candidates=2)).run(0.6, seed=1, batch_size=3)["x"]
 
     found, expected = both(run)
     assert torch.equal(found[:, 0], found[:, 1])

@@ -1,9 +1,10 @@
 """Simulator: unrolls a model over time, the only loop there is."""
 
 from collections.abc import Callable, Mapping
+from copy import copy
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +23,7 @@ from torchmass.monitors import quantities, resolve
 from torchmass.naming import lookup, refuse
 from torchmass.observed import Watch, watching
 from torchmass.result import Result
+from torchmass.run_options import RunOptions
 from torchmass.run_state import RunState
 from torchmass.start import batch_axes, origin, place
 from torchmass.stretches import in_stretches, length_of
@@ -78,17 +80,18 @@ class Simulator(nn.Module):
             raise ValueError(f"backend={backend!r} is for fixed steps; {method!r} runs in torchdiffeq.")
         self.model, self.dt, self.method, self.backend = model, float(dt), method, backend
         self.adjoint, self.rtol, self.atol = adjoint, rtol, atol
-        # as layers of networks set it: kernels pay for short runs, too, and large matrices are multiplied at once
-        self.often = False
-        self.candidates = 1  # along the first batch axis, as a fit sets it: they draw the same random numbers
-        # of runs that do not say, as inference sets them; without `seeds` they take theirs from torch's generator
-        self.first_simulation = 0
-        self.seeds: torch.Generator | None = None
+        self.options = RunOptions()
         starts, pasts = apart(history or {})
         if starts:
             refuse("history=", "source", next(iter(starts)), (f"history_{state}" for state in model.states))
         for name, rows in pasts.items():
             self.register_buffer(name, as_value(name, rows, model.like), persistent=False)  # follows .to(...)
+
+    def asked(self, options: RunOptions) -> Self:
+        """A simulator of the same model, of every run of which so much is asked; this one stays as it is."""
+        found = copy(self)
+        found.options = options
+        return found
 
     def forward(self, duration: float | None, **options: Any) -> Result:
         """The same as `run`, so that `torch.func.functional_call` reaches it."""
@@ -147,7 +150,7 @@ class Simulator(nn.Module):
             batch_size=batch_size,
             x0=x0,
             seed=seed,
-            first_simulation=first_simulation or self.first_simulation,
+            first_simulation=first_simulation,
             checkpoint=checkpoint,
             grad_horizon=grad_horizon,
             gradient=gradient,
@@ -232,11 +235,12 @@ class Simulator(nn.Module):
         states, histories = apart({**self._buffers, **(x0 or {})})
         starts = model.starts() | model.spread(_given(model, states, isinstance(x0, RunState)))
         histories = model.spread(checked(dynamics, self.dt, histories, model.size_of, model.like))
-        seed, first_step, first_simulation = origin(dynamics, starts, x0, seed, first_simulation, self.dt, self.seeds)
+        first = first_simulation or self.options.first_simulation
+        seed, first_step, first = origin(dynamics, starts, x0, seed, first, self.dt, self.options.seeds)
         laid_out = lay_out(model, inputs, first_step, steps, self.dt)
         driven = (*(u for u in laid_out if u is not None), *histories.values())
         shape = (*batch_axes(dynamics, starts, driven, batch_size), model.in_size)
-        x = place(starts, shape, seed, first_simulation, model.like, self.candidates)
+        x = place(starts, shape, seed, first, model.like, self.options.candidates)
         return Plan(
             dynamics=dynamics,
             method=self.method,
@@ -250,9 +254,8 @@ class Simulator(nn.Module):
             monitors=resolve(monitors, dynamics.names, dynamics),
             seed=seed,
             first_step=first_step,
-            first_simulation=first_simulation,
-            candidates=self.candidates,
-            often=self.often,
+            first_simulation=first,
+            options=self.options,
             **recorded,
         )
 

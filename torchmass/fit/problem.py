@@ -1,6 +1,5 @@
 """What a fit minimises: a prediction of a simulator, compared with a target, as a function of the free parameters."""
 
-import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeVar
@@ -14,6 +13,7 @@ from torchmass.fit.space import Raws, Space
 from torchmass.kernels.finite import NonFiniteError, nonfinite_gradient
 from torchmass.naming import lookup
 from torchmass.objectives import Objective
+from torchmass.run_options import RunOptions
 from torchmass.simulator import Simulator
 from torchmass.start import batch_axes
 from torchmass.values import is_nonfinite, report
@@ -119,9 +119,7 @@ class Problem(nn.Module):
         return {leaf.name: leaf.value().detach().clone() for leaf in self.space.leaves}
 
     def _simulator(self, candidates: int | None) -> Simulator:
-        sim = copy.copy(self.sim)
-        sim.candidates = candidates or 1
-        return sim
+        return self.sim.asked(RunOptions(often=True, candidates=candidates or 1))
 
     def _evaluated(self, prediction: Any, target: Any, candidates: int | None) -> Evaluation:
         objective, compared = self.objective, (prediction,) if target is None else (prediction, target)

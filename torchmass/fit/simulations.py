@@ -1,6 +1,5 @@
 """Simulations at parameters drawn from a prior, as simulation-based inference takes them: theta (B, D) to x (B, F)."""
 
-import copy
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 
@@ -13,6 +12,7 @@ from torchmass.fit.problem import seeded
 from torchmass.fit.space import Space
 from torchmass.packages import require
 from torchmass.progress import drawn
+from torchmass.run_options import RunOptions
 from torchmass.simulator import Simulator
 from torchmass.undefined import tolerant
 from torchmass.values import checked_seed, report, whole
@@ -137,11 +137,10 @@ class _Summarised(nn.Module):
         self.sim, self.parts, self.summary = sim, nn.ModuleList(parts), summary
 
     def forward(self, seed: int, first: int, count: int) -> Tensor:
-        sim = copy.copy(self.sim)
-        sim.first_simulation, sim.seeds = first, torch.Generator().manual_seed(seed)
+        asked = RunOptions(often=True, first_simulation=first, seeds=torch.Generator().manual_seed(seed))
         # what the summary draws itself is not the same in every chunk
         with seeded(hash((seed, first)) % 2**63), tolerant():
-            x = self.summary(sim)
+            x = self.summary(self.sim.asked(asked))
         if not isinstance(x, Tensor):
             raise TypeError(f"the summary must return a tensor, got {type(x).__name__}.")
         if not x.ndim or len(x) != count:

@@ -54,9 +54,9 @@ def _against_fused(plan: Plan) -> str | None:
     if plan.gradient == "forward" or (plan.checkpoint != "none" and plan.method == "exp_euler"):
         return None  # which only the fused loop can do
     dense = any(link.form == DENSE for link in KERNELS[name].step.links)
-    if engine == "cpp" and plan.often and dense and _at_once(plan):
+    if engine == "cpp" and plan.options.often and dense and _at_once(plan):
         return "a product of its large matrix with all simulations at once is faster than one after another"
-    if plan.steps < WORTH_BUILDING and not plan.often and not KERNELS[name].is_built(plan.x0[0].dtype, engine):
+    if plan.steps < WORTH_BUILDING and not plan.options.often and not KERNELS[name].is_built(plan.x0[0].dtype, engine):
         return f"a run of fewer than {WORTH_BUILDING} steps does not pay for building a kernel, and none is built yet"
     return None
 

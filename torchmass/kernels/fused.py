@@ -106,7 +106,7 @@ def call_of(plan: Plan, kernel: str, leaves: tuple[Tensor, ...], engine: str) ->
         steps=plan.steps,
         first_step=plan.first_step,
         first_simulation=plan.first_simulation,
-        simulations=distinct(shape[:-1], plan.candidates),
+        simulations=distinct(shape[:-1], plan.options.candidates),
         transient=plan.transient,
         every=plan.every,
         seed=seed - 2**64 if seed >= 2**63 else seed,

@@ -14,6 +14,7 @@ from torchmass.dynamics import Dynamics, Pasts
 from torchmass.integrators import Values
 from torchmass.kernels.draws import normals, numbered
 from torchmass.links import OUTPUT
+from torchmass.run_options import RunOptions
 from torchmass.values import whole
 
 CHUNK = 256  # steps whose noise is drawn at once
@@ -83,8 +84,7 @@ class Plan:
     seed: int | None = None
     first_step: int = 0
     first_simulation: int = 0
-    often: bool = False  # there are many such runs: a kernel pays for short ones, too
-    candidates: int = 1  # along the first batch axis: they draw the same random numbers
+    options: RunOptions = field(default_factory=RunOptions)
     checkpoint: int | str = "none"  # or "sqrt", or the steps between two states that are kept for the gradient
     grad_horizon: int = 0  # steps over which gradients are carried back; 0: all
     gradient: str = "reverse"  # or "forward"
@@ -158,7 +158,7 @@ class Plan:
         if self.seed is None:
             raise ValueError("a plan with noise needs a seed.")
         x = self.x0[0]
-        simulations = numbered(x.shape[:-1], self.first_simulation, self.candidates, x.device)
+        simulations = numbered(x.shape[:-1], self.first_simulation, self.options.candidates, x.device)
         drawn = normals(self.seed, self.first_step + start, count, simulations, x.shape[-1], stream)
         return drawn.reshape(count, *x.shape).to(x.dtype)
 

@@ -11,6 +11,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from torchmass.bounds import Bounds
 from torchmass.history import apart
+from torchmass.run_options import RunOptions
 from torchmass.run_state import RunState
 from torchmass.simulator import Simulator
 from torchmass.values import whole
@@ -56,9 +57,8 @@ class Recurrent(nn.Module):
         return_state: bool = True,
     ) -> None:
         super().__init__()
-        self.input, self.simulator, self.output = input, simulator, output
+        self.input, self.simulator, self.output = input, simulator.asked(RunOptions(often=True)), output
         self.shown, self.target, self.batch_first, self.return_state = shown, target, batch_first, return_state
-        simulator.often = True
         self.steps_per_sample = whole("steps_per_sample", steps_per_sample)
 
     def free(self, *names: str, **bounds: tuple[float, float] | Bounds) -> Self:
