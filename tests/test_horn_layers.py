@@ -22,7 +22,7 @@ def with_weights(layer, name):
         layer.input.weight.copy_(own("i2h_weight").mT)
         layer.input.bias.copy_(own("i2h_bias"))
     recurrent = own("W") if f"{name}_W" in ARRAYS else own("h2h_weight").mT
-    layer.simulator.model.assign(weights=recurrent, k=1.0)
+    layer.assign(weights=recurrent, k=1.0)
     return layer
 
 
@@ -73,7 +73,7 @@ def test_a_delay_of_d_samples_delays_by_d_samples():
     found = []
     for d in (None, 0.0, 3.0):
         layer = quiet(d)
-        layer.simulator.model.assign(weights=[[0.0, 1.0], [0.0, 0.0]])
+        layer.assign(weights=[[0.0, 1.0], [0.0, 0.0]])
         with torch.no_grad():
             layer.input.weight.copy_(torch.tensor([[0.0], [5.0]]))
             layer.input.bias.zero_()
@@ -119,6 +119,14 @@ def test_each_unit_has_values_of_its_own_that_are_trained():
         dict(net.named_parameters()), torch.autograd.grad(net(s).square().sum(), [*net.parameters()]), strict=True
     ):
         assert gradient.abs().min() > 0, name
+
+
+def test_values_are_assigned_to_every_layer():
+    net = tm.HORNSeqNetwork(2, [6, 5], 3).assign(k=1.0, v=0.5)
+    for layer in net.layers:
+        assert (layer.simulator.model.coupling.k.item(), layer.simulator.model.node.v.max().item()) == (1.0, 0.5)
+    with pytest.raises(TypeError, match="Network has no parameter 'omga'; did you mean 'omega'"):
+        net.assign(omga=1.0)
 
 
 def test_the_gradient_is_right_with_delays():

@@ -42,7 +42,7 @@ def test_a_sequence_is_a_projection_a_run_and_a_projection(cell):
 
 def test_the_recurrent_matrix_is_to_from():
     cell = tm.nn.RecurrentMass(tm.LinearStep(2, gamma=0.0), 1, 2, dt=1.0)
-    cell.simulator.model.assign(weights=[[0.0, 0.5], [0.0, 0.0]])
+    cell.assign(weights=[[0.0, 0.5], [0.0, 0.0]])
     _, state = cell(torch.zeros(1, 1), {"x": torch.tensor([0.0, 1.0])})
     at_rest = cell.input.bias
     close(state["x"], torch.tensor([0.5, 1.0]) + at_rest * 1.0 + torch.tensor([0.25, 0.0]) * at_rest[1])

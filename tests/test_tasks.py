@@ -142,7 +142,7 @@ def test_oscillators_learn_a_task(make, answers, least):
     learned, held = make()
     omega = 2 * math.pi / 28 * 3 ** torch.linspace(-1, 1, 64)
     net = tm.HORNSeqNetwork(learned.inputs.shape[-1], 64, answers, alpha=0.3, omega=omega, return_state=False)
-    net.layers[0].simulator.model.assign(k=1.0)
+    net.assign(k=1.0)
     adam, loader = torch.optim.Adam(net.parameters()), DataLoader(learned, 64, True, collate_fn=learned.collate)
     schedule = torch.optim.lr_scheduler.OneCycleLR(adam, 0.01, 30 * len(loader))
     for _ in range(30):

@@ -22,7 +22,7 @@ class HORNSeqLayer(RecurrentMass):
 
     \(W_{ih}\) starts as in `nn.Linear`, \(W_{hh}\) uniform in \(\pm 1/\sqrt n\), as in the authors' program
     (github.com/exilef/horn), whose 1/√n is the gain k of the coupling; its \(b_{hh}/\sqrt n\) is within \(b_{ih}\), and
-    v is not scaled. `layer.simulator.model.assign(k=1.0)` switches the factor off.
+    v is not scaled. `layer.assign(k=1.0)` switches the factor off.
 
     Source: Effenberger, Carvalho, Dubinin & Singer 2025, The functional role of oscillatory dynamics in neocortical
     circuits: a computational perspective, PNAS 122:e2412830122, doi:10.1073/pnas.2412830122.

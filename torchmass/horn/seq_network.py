@@ -18,7 +18,7 @@ class HORNSeqNetwork(nn.Module):
     .. math:: x^{(l)} = \mathrm{HORN}_l\big(x^{(l-1)}\big), \qquad x^{(0)} = s, \qquad o = W_{ho}\,x^{(L)}_T + b_{ho}
 
     `n_hidden` is the size of the one layer, or a list of sizes. `delay` is that of a `HORNSeqLayer`, or a list of one
-    for each layer; further keywords go to every layer, and `free` frees values of the units of all.
+    for each layer; further keywords go to every layer, and `free` and `assign` are those of all layers.
 
     Called with a sequence s as a layer is and, for a start elsewhere than at rest, a state: a list of one dict for each
     layer. Returns `(o, state)`, o with the `n_output` numbers that follow the last sample of each sequence, (B,
@@ -57,9 +57,15 @@ class HORNSeqNetwork(nn.Module):
         self.output, self.return_state = nn.Linear(sizes[-1], whole("n_output", n_output)), return_state
 
     def free(self, *names: str, **bounds: tuple[float, float] | Bounds) -> Self:
-        """Make values of the units of every layer trainable; returns self."""
+        """Make values of every layer trainable; returns self."""
         for layer in self.layers:
             layer.free(*names, **bounds)
+        return self
+
+    def assign(self, **values: Any) -> Self:
+        """Give values of every layer new values; returns self."""
+        for layer in self.layers:
+            layer.assign(**values)
         return self
 
     def forward(self, x: Tensor | PackedSequence, state: Sequence[Mapping[str, Tensor]] | None = None) -> Any:

@@ -67,6 +67,12 @@ class Recurrent(nn.Module):
         model.free(*names, **bounds)
         return self
 
+    def assign(self, **values: Any) -> Self:
+        """Give values of the model new values, as its own `assign` does; returns self."""
+        model: Any = self.simulator.model
+        model.assign(**values)
+        return self
+
     def forward(self, x: Tensor | PackedSequence, state: Mapping[str, Tensor] | None = None) -> Any:
         """The sequence y, and the state in which each sequence ends."""
         self._check(x)
