@@ -32,6 +32,7 @@ LAYERS = [  # each may import only from layers above it
         "kernels.triton.device",
         "kernels.triton.device_sums",
         "kernels.triton.interpreted",
+        "kernels.triton.table",
         "jet",
         "spectra",
         "viz",

@@ -131,6 +131,19 @@ def test_few_connections_are_summed_one_by_one(monkeypatch):
     assert_same(net, backend="triton", duration=0.5)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("batch", ["none", "delays"])
+def test_terms_are_summed_step_by_step_or_many_steps_at_once_or_not_at_all(monkeypatch, batch):
+    monkeypatch.setattr(tiles, "DELAYED_TERMS", 0)  # one term at once, so that there are some of each kind
+    mask, delays = pairs(3) < 0.6, 0.2 + 2 * pairs(2)
+    net = network("late", conn=pairs(1) * mask, delays=delays, mask=mask)
+    in_steps = delays[mask] / 0.1
+    assert (in_steps < tiles.AHEAD).any()
+    assert (in_steps > tiles.AHEAD + 1).any()
+    assert not mask.all()
+    assert_same(net, backend="triton", duration=1.2, **batch_of(net, batch))
+
+
 def form_of_only_link(net):
     (link,) = net.dynamics().links
     return linked.form_of(link, 0.1, "heun")

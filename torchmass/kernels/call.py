@@ -41,6 +41,7 @@ class Call(NamedTuple):
     wanted: tuple[int, ...]  # the leaves whose gradient is wanted
     adjoint: bool  # whether the path is kept
     reach: tuple[int, ...] = ()  # of each link: the steps of the past that it needs
+    fans: tuple[int, ...] = ()  # of each link of few pairs: the most that come to a node and that leave one, in Triton
     tails: tuple[int, ...] = ()  # the signals whose last rows are kept: which, how many rows, which, how many rows, …
     engine: str = "cpp"  # or "triton"
 

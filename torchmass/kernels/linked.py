@@ -1,5 +1,7 @@
 """How the links of a plan reach a kernel: the form of each, and the tensors that it reads."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -90,6 +92,15 @@ def _edges(link: Link) -> list[Tensor]:
     place = connected.flatten().nonzero().squeeze(-1)
     ends = torch.stack((place // nodes, place % nodes)).to(torch.int32)
     return [link.weights.flatten(-2).index_select(-1, place), ends]
+
+
+def fans(links: Sequence[Link], step: StepGraph) -> tuple[int, ...]:
+    """Of each link the most connections that come to a node, and that leave one, if it is one of few."""
+    found: list[int] = []
+    for link, kind in zip(links, step.links, strict=True):
+        pairs = link.connected if kind.is_sparse else None
+        found += [0, 0] if pairs is None else [int(pairs.sum(axis).max()) for axis in (1, 0)]
+    return tuple(found)
 
 
 def _lags(link: Link, dt: float) -> Tensor:

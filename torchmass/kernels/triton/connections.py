@@ -9,7 +9,8 @@ from torch import Tensor
 from torchmass.kernels.coupled import Pair
 from torchmass.kernels.step.exchange import LinkKind
 
-DELAYED = ("other", "back", "near", "far")  # what a table of connections with delays has: the node, and `samples`
+# what a table with delays has: the other node, `samples`, and how many terms are summed step by step, and in all
+DELAYED = ("other", "back", "near", "far", "terms")
 
 
 class Connections(NamedTuple):
@@ -37,18 +38,21 @@ class Connections(NamedTuple):
         """Whether all simulations have the same."""
         return len(self.weights) == 1 and (self.lags is None or len(self.lags) == 1)
 
-    def where(self, which: Tensor) -> "Connections":
-        """Some of them."""
-        lags = None if self.lags is None else self.lags[:, which]
-        return Connections(self.to[which], self.source[which], self.weights[:, which], lags)
-
+    @property
     def possible(self) -> Tensor:
-        """Which have a delay that ends."""
-        return torch.ones_like(self.to, dtype=torch.bool) if self.lags is None else self.lags.isfinite().any(0)
+        """Which may have a delay that ends, (E,)."""
+        return torch.ones_like(self.to, dtype=torch.bool) if self.lags is None else ~self.lags.isinf().all(0)
 
-    def there(self) -> "Connections":
-        """Those whose weight is other than 0 in some simulation."""
-        return self.where((self.weights != 0).any(0) & self.possible())
+    def possible_first(self) -> tuple["Connections", Tensor]:
+        """The same in another order, and which of these each is."""
+        order = (~self.possible).to(torch.uint8).argsort(stable=True)
+        lags = None if self.lags is None else self.lags[:, order]
+        return Connections(self.to[order], self.source[order], self.weights[:, order], lags), order
+
+    def shortest(self) -> Tensor:
+        """The shortest delay of each in any simulation, (E,); infinite where it has no weight."""
+        assert self.lags is not None
+        return torch.where((self.weights != 0).any(0), self.lags.amin(0), torch.inf)
 
     def read(self, c: float) -> tuple[Tensor, Tensor]:
         """How many whole steps ago each reads at a fraction `c` of a step, and the share of the step before that.
@@ -56,7 +60,7 @@ class Connections(NamedTuple):
         One that is shorter than this reads between now, which has that share, and what is sent just then: −1 steps ago.
         """
         assert self.lags is not None
-        age = self.lags - c
+        age = torch.where(self.lags.isinf(), 0, self.lags - c)  # whose weight is 0
         age = torch.where(age < 0, age / c, age) if c else age
         whole = age.floor()
         return whole.to(torch.int32), age - whole
@@ -70,21 +74,3 @@ class Connections(NamedTuple):
 def named(link: int, c: float | None, which: str) -> str:
     """How the names of a link's tables begin: of those read at a fraction `c` of a step, where it has delays."""
     return f"l{link}{'' if c is None else f'_{c:g}'.replace('.', '_')}{which}"
-
-
-def table(at: Tensor, other: Tensor, values: Sequence[Tensor], nodes: int, few: int) -> list[Tensor]:
-    """Connections by the node `at`: the other node of each, (terms, N), and their values, (P, E), as (terms, N, P).
-
-    There are as many terms as some node has connections, and up to a multiple of `few`; what is left over is 0.
-    """
-    order = at.argsort(stable=True)
-    at, other = at[order], other[order]
-    degree = torch.bincount(at, minlength=nodes)
-    term = torch.arange(len(at), device=at.device) - (degree.cumsum(0) - degree)[at]
-    terms = -(-int(degree.max()) // few) * few
-    others = torch.zeros(terms, nodes, dtype=torch.int32, device=at.device)
-    others[term, at] = other.to(torch.int32)
-    spread = [value.new_zeros(terms, nodes, len(value)) for value in values]
-    for to, value in zip(spread, values, strict=True):
-        to[term, at] = value[:, order].mT
-    return [others, *spread]

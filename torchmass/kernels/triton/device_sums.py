@@ -5,7 +5,7 @@ back to an arrival in one. A barrier lies between those who write and those who 
 nodes, (nodes, 1), its lanes, (1, lanes), their simulations, and how many nodes and simulations there are.
 
 What depends on pairs of nodes lies in tables, (terms, nodes, 1), or, where simulations have their own (`EACH`), (terms,
-nodes, simulations). Sums take `FEW` terms of every node at once.
+nodes, simulations). Sums go over `terms`, from the first to before the last, and take `FEW` of every node at once.
 """
 
 import triton
@@ -47,7 +47,7 @@ def sparse(memory, row, table, terms, here, FEW: tl.constexpr, EACH: tl.constexp
     """Σ_k weights[k][i] · row[other[k][i]]; a weight of 0 reads nothing."""
     (other, weights), (node, lane, _, nodes, _) = table, here
     total = tl.zeros([node.shape[0], lane.shape[1]], memory.dtype.element_ty)
-    for first in range(0, terms, FEW):
+    for first in range(terms[0], terms[1], FEW):
         term = first + tl.arange(0, FEW)[:, None, None]
         j = tl.load(other + term * nodes + node[None, :, :]) * lane.shape[1] + lane[None, :, :]
         weight = tl.load(weights + place_of(term, here, EACH))
@@ -60,7 +60,7 @@ def within(memory, row, table, terms, here, FEW: tl.constexpr, EACH: tl.constexp
     """The part of the sums of `late`, or of their adjoint, that is of what is sent within the step: −1 steps ago."""
     (other, back, near, _), (node, lane, _, nodes, _) = table, here
     total = tl.zeros([node.shape[0], lane.shape[1]], memory.dtype.element_ty)
-    for first in range(0, terms, FEW):
+    for first in range(terms[0], terms[1], FEW):
         term = first + tl.arange(0, FEW)[:, None, None]
         place = place_of(term, here, EACH)
         j = tl.load(other + term * nodes + node[None, :, :]) * lane.shape[1] + lane[None, :, :]
@@ -83,7 +83,7 @@ def late(
     then = 0 if WHOLE else now.to(tl.int32) & ring
     memory += first_row + now * apart if WHOLE else first_row
     total = tl.zeros([STEPS, node.shape[0], lane.shape[1]], memory.dtype.element_ty)
-    for first in range(0, terms, FEW):
+    for first in range(terms[0], terms[1], FEW):
         term = first + tl.arange(0, FEW)[:, None, None]
         place = place_of(term, here, EACH)
         j = tl.load(other + term * nodes + node[None, :, :]) * lane.shape[1] + lane[None, :, :]
@@ -106,7 +106,7 @@ def late_back(memory, came, table, terms, here, FEW: tl.constexpr, EACH: tl.cons
     begin = tl.maximum(-now, 0).to(tl.int32)
     memory += first_row + now * apart
     total = tl.zeros([STEPS, node.shape[0], lane.shape[1]], memory.dtype.element_ty)
-    for first in range(0, terms, FEW):
+    for first in range(terms[0], terms[1], FEW):
         term = first + tl.arange(0, FEW)[:, None, None]
         place = place_of(term, here, EACH)
         i = tl.load(other + term * nodes + node[None, :, :]) * lane.shape[1] + lane[None, :, :]
@@ -128,18 +128,20 @@ def altogether(value, exists):
 
 @triton.jit(do_not_specialize=["edges", "simulations", "steps"])
 def correlate(
-    found, came, came_tile, came_step, sent, stage, sent_tile, sent_step, stage_step, to, source, back,
+    found, came, came_tile, came_step, sent, stage, sent_tile, sent_step, stage_step, to, source, back, count,
     edges, simulations, steps, LANES: tl.constexpr, EDGES: tl.constexpr, EACH: tl.constexpr, LATE: tl.constexpr,
 ):  # fmt: skip
     """Σ_t came(t)[to] · sent(t − back)[source] of each connection and, where LATE, the same with the step before that.
 
+    Of the first `count` connections, which lies in memory; it is 0 for the others.
     `found` is (2, simulations, edges) where each simulation has its own, else (2, tiles, edges): a program writes sums
     of its own, in double, so that they do not depend on who comes first.
     """
     tile = tl.program_id(0).to(tl.int64)
     edge = tl.program_id(1) * EDGES + tl.arange(0, EDGES)[:, None]
     simulation = tile * LANES + tl.arange(0, LANES)[None, :]
-    live = (edge < edges) & (simulation < simulations)
+    live, count = (edge < edges) & (simulation < simulations), tl.load(count)
+    reads = live & (edge < count)
     edge, simulation = tl.minimum(edge, edges - 1), tl.minimum(simulation, simulations - 1)
     i = tile * came_tile + tl.load(to + edge) * LANES + tl.arange(0, LANES)[None, :]
     j = tile * sent_tile + tl.load(source + edge) * LANES + tl.arange(0, LANES)[None, :]
@@ -148,8 +150,8 @@ def correlate(
     ago = tl.zeros([EDGES, LANES], tl.int64)
     if LATE:
         ago += tl.load(back + (simulation * edges + edge if EACH else edge))
-    for t in range(0, steps):
-        one = tl.load(came + t * came_step + i, mask=live, other=0).to(tl.float64)
+    for t in range(0, tl.where(tl.program_id(1) * EDGES < count, steps, 0)):
+        one = tl.load(came + t * came_step + i, mask=reads, other=0).to(tl.float64)
         row = tl.where(ago < 0, stage + t * stage_step, sent + (t - ago) * sent_step)
         near += one * tl.load(row + j)
         if LATE:

@@ -8,8 +8,9 @@ from torch import Tensor
 
 from torchmass.kernels.coupled import Pairs
 from torchmass.kernels.step.exchange import DENSE, TOTAL
-from torchmass.kernels.triton.connections import DELAYED, Connections, named, table
+from torchmass.kernels.triton.connections import DELAYED, Connections, named
 from torchmass.kernels.triton.launch import OPTIONS
+from torchmass.kernels.triton.table import Table
 from torchmass.kernels.triton.tiles import AHEAD, WARPS, Tiles, power_of_two
 
 
@@ -36,29 +37,32 @@ class LinkTables:
                 assert past is not None
                 strides = {f"before_{k}_row": past.per_row, f"before_{k}_simulation": past.per_simulation}
                 found |= {f"before_{k}": past.tensor, **strides}
-            for name, tensors in self._tables(k, connections, back):
-                found |= tensors | {f"{name}_terms": len(next(iter(tensors.values())))}
+            for name, given in self._tables(k, connections, back):
+                found |= {f"{name}_{part}": one for part, one in given.items()}
         return found
 
-    def _tables(self, k: int, all: Connections, back: bool) -> Iterator[tuple[str, dict[str, Tensor]]]:
+    def _tables(self, k: int, all: Connections, back: bool) -> Iterator[tuple[str, dict[str, Any]]]:
         tiles, link, suffix = self.tiles, self.step.links[k], "_back" if back else ""
         name = named(k, None, suffix)
         if link.form == DENSE:
             square = all.weights.unflatten(-1, (tiles.nodes, tiles.nodes)).permute(*((1, 2, 0) if back else (2, 1, 0)))
-            yield name, {f"{name}_weights": square.contiguous()}
+            yield name, {"weights": square.contiguous(), "terms": tiles.nodes}
             return
-        there = all.there()
-        ends = lambda of: (of.source, of.to) if back else (of.to, of.source)
+        at, other = (all.source, all.to) if back else (all.to, all.source)
+        other = other.to(torch.int32)[None]
         if link.is_sparse:
-            found = table(*ends(there), [there.weights], tiles.nodes, tiles.few)
-            yield name, {f"{name}_other": found[0], f"{name}_weights": found[1]}
+            most = -(-self.call.fans[2 * k + back] // tiles.few) * tiles.few
+            table = Table(at, tiles.nodes, most)
+            yield name, {"other": table.spread(other), "weights": table.spread(all.weights), "terms": most}
             return
+        # those of the shortest delays come first: of the terms from `near` on all are longer than AHEAD steps
+        shortest = all.shortest()
+        table = Table(at, tiles.nodes, -(-tiles.nodes // tiles.few) * tiles.few, shortest)
         for c in sorted({arrival.c for arrival in self.step.arrivals if arrival.link == k}):
-            far = (there.read(c)[0] >= AHEAD).all(0)
-            for end, which, few in (("", ~far, tiles.few), ("_far", far, tiles.few_far)):
-                some = there.where(which)
-                name, found = named(k, c, suffix + end), table(*ends(some), some.samples(c), tiles.nodes, few)
-                yield name, {f"{name}_{part}": one for part, one in zip(DELAYED, found, strict=True)}
+            near = -(-table.reach(shortest - c < AHEAD) // tiles.few) * tiles.few
+            terms = torch.stack((near, table.reach(shortest.isfinite())))
+            found = (*map(table.spread, (other, *all.samples(c))), terms.to(torch.int32))
+            yield named(k, c, suffix), dict(zip(DELAYED, found, strict=True))
 
     def befores(self, wanted: Sequence[int]) -> list[Tensor | None]:
         """Where the gradient of the past of each link goes, (H, simulations, C, N), if it is wanted."""
@@ -95,8 +99,7 @@ class LinkTables:
     def _pairs(self, k: int, path: Tensor, came: Tensor) -> tuple[Tensor, Tensor]:
         """The gradients of weights and of delays in steps, (*b, N, N) or (*b, E)."""
         all, tiles = self.all[k], self.tiles
-        which = all.possible().nonzero().squeeze(-1)
-        some = all.where(which)
+        some, order = all.possible_first()
         own = 1 if some.shared else tiles.simulations
         to_weights = path.new_zeros(own, len(all.to), dtype=torch.float64)
         to_lags = torch.zeros_like(to_weights)
@@ -105,12 +108,12 @@ class LinkTables:
                 continue
             near, far = self._correlated(k, place, some, path, came)
             if some.lags is None:
-                to_weights[:, which] += near
+                to_weights[:, order] += near
                 continue
             _, part = some.read(arrival.c)
             slope = torch.where(some.lags < arrival.c, 1 / arrival.c, 1.0) if arrival.c else 1.0
-            to_weights[:, which] += near * (1 - part) + far * part
-            to_lags[:, which] += some.weights * slope * (far - near)
+            to_weights[:, order] += near * (1 - part) + far * part
+            to_lags[:, order] += some.weights * slope * (far - near)
         shape = all.to.shape if self.step.links[k].is_sparse else (tiles.nodes, tiles.nodes)
         batch = () if some.shared else self.call.shape[:-1]
         return to_weights.reshape(*batch, *shape), to_lags.reshape(*batch, *shape)
@@ -134,7 +137,7 @@ class LinkTables:
         kernel[tiles.count, -(-len(some.to) // edges)](
             found, came[place * row :], tiles.places_back["end"], len(self.step.arrivals) * row,
             path[sent[0] :], path[stage[0] :], tiles.places["end"], sent[1], stage[1],
-            some.to, some.source, back, len(some.to), tiles.simulations, self.call.steps,
+            some.to, some.source, back, some.possible.sum(), len(some.to), tiles.simulations, self.call.steps,
             LANES=tiles.lanes, EDGES=edges, EACH=not some.shared, LATE=late, **OPTIONS,
         )  # fmt: skip
         near, far = found.sum(1, keepdim=True) if some.shared else found

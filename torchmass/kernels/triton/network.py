@@ -50,7 +50,7 @@ def sources(step: StepGraph) -> list[int]:
 
 
 class NetworkPieces(Pieces):
-    """The parts of kernels of a network, and what they ask for: tensors, numbers, and numbers that are compiled in."""
+    """The parts of kernels of a network, and what they ask for: tensors, numbers, numbers in memory and in the code."""
 
     def __init__(self, code: StepCode, dtype: str) -> None:
         super().__init__(code, dtype)
@@ -59,7 +59,7 @@ class NetworkPieces(Pieces):
         self.last = self.phases.count - 1
         self.waits = {arrival.label: k for k, arrival in enumerate(self.phases.waiting)}
         self.sent = {(link, channel): k for k, (link, channel, _) in enumerate(code.step.sends)}
-        self.tensors, self.sizes = ["memory"], ["size"]
+        self.tensors, self.sizes, self.counts = ["memory"], ["size"], list[str]()
         self.fixed = ["NODES", "LANES", "AHEAD", "FEW", "FEW_FAR", "WHOLE"]
 
     def ask(self, names: list[str], *wanted: str) -> None:
@@ -75,11 +75,12 @@ class NetworkPieces(Pieces):
         body = "".join(f"    {line}\n" for line in lines)  # which asks
         leaves = [f"leaf_{k}" for k in (*self.constants, *self.inputs)]
         strides = [f"{leaf}_{axis}" for leaf in leaves for axis in ("step", "simulation", "node")]
-        numbers, pointers = [*NUMBERS, *strides, *self.sizes], [*leaves, *arguments, *self.tensors]
+        numbers, pointers = [*NUMBERS, *strides, *self.sizes], [*leaves, *arguments, *self.tensors, *self.counts]
         given = [*(f'{number}: "i64"' for number in numbers), 'dt: "fp64"', *pointers]
         given += [f"{name}: tl.constexpr" for name in self.fixed]
         plain = [*numbers, "dt"]
-        return OPENING.format(name=name, plain=plain, pointers=pointers, arguments=", ".join(given)) + body
+        counts = "".join(f"    {one}_near, {one}_all = tl.load({one}), tl.load({one} + 1)\n" for one in self.counts)
+        return OPENING.format(name=name, plain=plain, pointers=pointers, arguments=", ".join(given)) + counts + body
 
     def place(self, arrival: Arrival) -> int:
         """Where a link's channel is among those that it sends."""
@@ -140,14 +141,14 @@ class NetworkPieces(Pieces):
     # ------------------------------------------------------------------------------------------------------------ sums
     def table(self, arrival: Arrival, kind: str) -> str:
         """The last arguments of a sum: of which connections, and how it is taken."""
-        link, form = arrival.link, self.links[arrival.link].form
-        name = named(link, None if form in TABLES else arrival.c, kind)
-        parts = [f"{name}_{part}" for part in TABLES.get(form, DELAYED)]
+        link, form, far = arrival.link, self.links[arrival.link].form, kind.endswith("_far")
+        name = named(link, None if form in TABLES else arrival.c, kind.removesuffix("_far"))
+        parts, terms = [f"{name}_{part}" for part in TABLES.get(form, DELAYED[:-1])], f"{name}_terms"
         self.ask(self.tensors, *parts)
-        self.ask(self.sizes, f"{name}_terms")
-        few = "FEW_FAR" if kind.endswith("_far") else "FEW"
+        self.ask(self.sizes if form in TABLES else self.counts, terms)
         self.ask(self.fixed, f"l{link}_EACH")
-        return f"({', '.join(parts)},), {name}_terms, here, {few}, l{link}_EACH"
+        between = f"({terms}_near, {terms}_all)" if far else f"(0, {terms}{'' if form in TABLES else '_near'})"
+        return f"({', '.join(parts)},), {between}, here, {'FEW_FAR' if far else 'FEW'}, l{link}_EACH"
 
 
 def forward(p: NetworkPieces) -> str:
