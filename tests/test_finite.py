@@ -4,6 +4,7 @@ import pytest
 import torch
 
 import torchmass as tm
+from torchmass.undefined import tolerant
 
 
 def exploding(**options):
@@ -79,3 +80,22 @@ def test_an_adaptive_run_that_is_not_finite_raises():
     sim = tm.Simulator(Blowup(1), dt=0.5, method="heun3")
     with pytest.raises(tm.NonFiniteError, match="x is not finite"):
         sim.run(20.0)
+
+
+@pytest.mark.parametrize("backend", ["eager", "fused"])
+@pytest.mark.parametrize("coupled", [False, True])
+def test_where_failures_are_tolerated_a_gradient_that_is_not_finite_is_that_of_its_simulation_alone(coupled, backend):
+    def gradient(a):
+        node = tm.HopfStep(2, w=0.3).free(a=(-9.0, 1.0))
+        weights = torch.tensor([[0.0, 1.0], [0.5, 0.0]])
+        sim = tm.Simulator(tm.Network(node, weights, delays=1.0) if coupled else node, dt=0.5, backend=backend)
+        raw = torch.logit((torch.tensor(a) + 9) / 10).reshape(-1, 1).requires_grad_()
+        path = "model.node.raw.a" if coupled else "model.raw.a"
+        with tolerant():
+            x = torch.func.functional_call(sim, {path: raw}, (400.0,), {"monitors": ["x"]})["x"]
+            losses = x.square().mean((0, -1))
+            return torch.autograd.grad(losses[losses.isfinite()].sum(), raw)[0].flatten()
+
+    found = gradient([-1.0, -8.0, -2.0, 0.5])
+    assert found.isfinite().tolist() == [True, False, True, True]
+    torch.testing.assert_close(found[[0, 2, 3]], gradient([-1.0, -2.0, 0.5]), rtol=1e-12, atol=0)

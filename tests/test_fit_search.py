@@ -114,6 +114,7 @@ def test_a_search_that_was_killed_ends_as_if_it_had_not_been(backend, tmp_path):
     resumed = resumed.fit(8, callbacks=[steps.append], **options)
     assert steps[0].step == 4
     assert torch.equal(whole.history, resumed.history)
+    assert torch.equal(whole.term_history["objective"], resumed.term_history["objective"])
     assert torch.equal(whole.best_params["w"], resumed.best_params["w"])
 
 

@@ -12,7 +12,7 @@ _TOLERANT = ContextVar("tolerant", default=False)
 
 @contextmanager
 def tolerant(on: bool = True) -> Iterator[None]:
-    """Within, a run that diverges goes on and a quantity that is not defined is NaN; without, they raise.
+    """Within, a run that diverges goes on and what is not defined, or a gradient, is NaN; without, they raise.
 
     For populations, of which single members may fail: what is wrong for all of them, as a shape, raises all the same.
     """

@@ -54,8 +54,8 @@ class Fitter:
 
     Candidates that run together, `restarts` or a population, are the first batch axis of the prediction, (T, C, 1, N),
     or (T, C, B, N) where `predict` gives a `batch_size`; the objective must keep the first axis and return (C, …). All
-    of them have the same noise, as each would alone. One that fails ends the fit, but that of a population may pay for
-    it, as in `fit.CMA(penalty=10.0)`.
+    of them have the same noise, as each would alone. Of `restarts`, those that fail are left behind, as the result
+    says; a candidate of a population that fails ends the fit, or pays for it, as in `fit.CMA(penalty=10.0)`.
 
     `priors` are distributions by parameter, in natural units; −log p is added to the loss. Where that is a negative
     log-likelihood, the fit finds the maximum a posteriori: of the density over natural units, without the Jacobian of
@@ -118,8 +118,8 @@ class Fitter:
         `checkpoint` is a file that is written after every `every` steps; a fit that finds it goes on from there, with
         the same result as without the interruption. A file of another fit raises `ValueError`.
 
-        Raises `NonFiniteError`, naming step and parameter, for a loss or a gradient that is not finite. When anything
-        is raised the model is as it was before.
+        Raises `NonFiniteError`, naming step and parameter, for a loss or a gradient that is not finite, of all starts
+        where there are `restarts`. When anything is raised the model is as it was before.
         """
         kept = Checkpoint(checkpoint, whole("every", every), self._identity(seed, fresh_noise))
         journal = Journal(
@@ -146,6 +146,7 @@ class Fitter:
             "values": digest(problem),
             "target": digest(problem.target),
             "objective": _told(problem.objective),
+            "terms": problem.term_names,
             "simulator": f"dt={problem.sim.dt}, {problem.sim.method}",
             "priors": {name: str(prior) for name, prior in problem.priors.items()},
             "windows": 1 if problem.windows is None else len(problem.windows),
@@ -162,11 +163,14 @@ class Fitter:
             for path, raw in problem.space.split(journal.best_flat[best]).items():
                 problem.get_parameter(path).copy_(raw)
             found = problem.evaluate(seed)
-        history = torch.stack(journal.history)
+        tables = torch.stack(journal.history, 1)  # (1 + K, steps, R)
+        losses, *terms = tables[..., 0] if tables.shape[2] == 1 else tables
         return FitResult(
             best_params=problem.values(),
             best_loss=found.losses.item(),
-            history=history[:, 0] if history.shape[1] == 1 else history,
+            history=losses,
+            term_history=dict(zip(problem.term_names, terms, strict=True)),
+            failures=journal.failures,
             terms={name: term.item() for name, term in found.terms.items()},
             prediction=found.prediction,
             model=problem.sim.model,

@@ -1,6 +1,6 @@
 """Gradient descent: any `torch.optim`, several starts at once, and recordings window by window."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -12,7 +12,8 @@ from torchmass.fit.journal import Journal
 from torchmass.fit.problem import Problem
 from torchmass.kernels.finite import nonfinite_gradient
 from torchmass.naming import lookup
-from torchmass.values import is_nonfinite, whole
+from torchmass.undefined import tolerant
+from torchmass.values import whole
 
 ELEMENTWISE = tuple(  # in which every number has a descent of its own, so that starts in one batch do not meet
     getattr(torch.optim, name)
@@ -30,6 +31,8 @@ class Gradient:
 
     `restarts=R` descends from R starts in one batch, as R fits would: the present parameters, and others drawn with the
     seed of the fit, uniform within bounds that have two ends. The optimiser must treat each number by itself, as Adam.
+    A start whose run diverges, or whose loss or gradient is not finite, has failed: the others go on, its losses are
+    infinite from there on, and the `failures` of the result say what it met. Only when all have failed, the fit ends.
     """
 
     def __init__(
@@ -86,7 +89,8 @@ class Descent:
             self._load(kept)
         move = self._follow if self.problem.windows is None else self._pass
         for _ in self.journal.steps(self._progress):
-            move()
+            with tolerant(self.starts is not None):
+                move()
             if isinstance(self.schedule, ReduceLROnPlateau):
                 assert self.journal.losses is not None
                 self.schedule.step(self.journal.losses.min().item())
@@ -123,27 +127,35 @@ class Descent:
 
     def _losses(self) -> Tensor:
         """The losses of the parameters, recorded."""
-        losses = self.problem.evaluate(self.journal.seed, self.starts).losses
-        self.problem.refuse_nonfinite(losses, self.raws)
-        self.journal.record(losses.reshape(-1), self.problem.space.flat(self.raws, self.starts or 1))
-        return losses
+        found = self.problem.evaluate(self.journal.seed, self.starts)
+        self.journal.record(found.table, self.problem.space.flat(self.raws, self.starts or 1))
+        return found.losses
 
     def _differentiate(self, losses: Tensor) -> None:
-        """The gradients of losses into the `.grad` of the values, checked and clipped."""
+        """The gradients of losses into the `.grad` of the values, checked and clipped; of starts that failed, 0."""
         self.problem.refuse_constant(losses)
         self.optimiser.zero_grad()
-        losses.sum().backward()
+        for k in self._broken(losses.detach()):
+            self.journal.fail(k, self.problem.nonfinite(losses, self.raws, k))
+        losses.reshape(-1)[self.journal.going].sum().backward()
         for name, raw in self.by_name.items():
             if raw.grad is None and self.problem.windows is None:  # the start matters in the first window only
                 raise ValueError(f"the loss does not depend on {name}: fix({name!r}) it, or predict with it.")
-            if raw.grad is not None and is_nonfinite(raw.grad):
-                raise nonfinite_gradient(name)
-        if self.how.clip is not None:
-            self._shorten(self.how.clip)
-
-    def _shorten(self, clip: float) -> None:
-        """Scale the gradients of each start, together, to a norm of at most `clip`."""
+            for k in [] if raw.grad is None else self._broken(raw.grad):
+                self.journal.fail(k, nonfinite_gradient(name))
         gradients = [raw.grad for raw in self.raws.values() if raw.grad is not None]
+        if self.journal.failures:
+            for gradient in gradients:
+                gradient[~self.journal.going] = 0.0
+        if self.how.clip is not None:
+            self._shorten(gradients, self.how.clip)
+
+    def _broken(self, values: Tensor) -> list[int]:
+        """The starts of which some value is not finite."""
+        return (~values.reshape(self.starts or 1, -1).isfinite().all(1)).nonzero().flatten().tolist()
+
+    def _shorten(self, gradients: Sequence[Tensor], clip: float) -> None:
+        """Scale the gradients of each start, together, to a norm of at most `clip`."""
         rows = [g.reshape(self.starts or 1, -1) for g in gradients]
         factors = (clip / torch.cat(rows, 1).norm(dim=1)).clamp(max=1)  # (R,); a norm of 0 has no limit
         for gradient in gradients:

@@ -41,8 +41,8 @@ class Population:
     not defined, as where its signal stands still; the log (`logging.getLogger("torchmass")`) says how many had it.
     Without it these raise and end the fit, as does what `predict` or an objective of one's own raises.
 
-    A checkpoint holds the losses told; a fit that goes on tells them once more, and raises `ValueError` if the search
-    then asks for other candidates.
+    A checkpoint holds the losses told, with their terms; a fit that goes on tells them once more, and raises
+    `ValueError` if the search then asks for other candidates.
     """
 
     def __init__(self, population: int, penalty: float | None) -> None:
@@ -62,21 +62,21 @@ class Population:
             flat = strategy.ask()
             if step == len(told):
                 asked.append(digest(flat))
-                told.append(self._losses(problem, flat, journal.seed))
+                told.append(self._table(problem, flat, journal.seed))
             journal.checkpoint.same(asked[step], digest(flat))
-            finite = told[step].isfinite()
+            losses = told[step][0]
+            finite = losses.isfinite()
             if failed := int((~finite).sum()):
                 log.info(f"step {step} of the fit: {failed} of {len(finite)} candidates pay the penalty.")
-            strategy.tell(torch.where(finite, told[step], self.penalty or 0.0))
+            strategy.tell(torch.where(finite, losses, self.penalty or 0.0))
             journal.stopped |= strategy.done
-            losses = torch.where(finite, told[step], torch.inf)
-            best = losses.argmin()
-            journal.record(losses[best][None], flat[best][None])
+            best = torch.where(finite, losses, torch.inf).argmin()
+            journal.record(told[step][:, best, None], flat[best][None])
 
     @torch.no_grad()
-    def _losses(self, problem: Problem, flat: Tensor, seed: int) -> Tensor:
+    def _table(self, problem: Problem, flat: Tensor, seed: int) -> Tensor:
         with tolerant(self.penalty is not None):
-            losses = problem.losses(flat, seed)
+            found = problem.evaluated(flat, seed)
         if self.penalty is None:
-            problem.refuse_nonfinite(losses, problem.space.split(flat))
-        return losses
+            problem.refuse_nonfinite(found.losses, problem.space.split(flat))
+        return found.table

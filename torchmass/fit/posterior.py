@@ -78,13 +78,13 @@ class Posterior:
             here = raw.detach().requires_grad_()
             try:
                 with tolerant():
-                    losses, gradient = self.problem.gradient(here, self.seed)
+                    found, gradient = self.problem.gradient(here, self.seed)
             except NonFiniteError:
                 return raw.sum() * 0 + torch.inf
             jacobian = self._jacobian(here)
             slope = gradient - torch.autograd.grad(jacobian, here)[0] if jacobian.requires_grad else gradient
         # as the gradient is known already, and is checked, the value is a plane with this slope
-        return (losses - jacobian).detach() + ((raw - raw.detach()) * slope).sum()
+        return (found.losses - jacobian).detach() + ((raw - raw.detach()) * slope).sum()
 
     def _jacobian(self, raw: Tensor) -> Tensor:
         """The logarithm of the determinant of the derivative of natural units by raw, () or (C,)."""

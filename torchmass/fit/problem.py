@@ -29,6 +29,11 @@ class Evaluation(NamedTuple):
     terms: Mapping[str, Tensor]  # without the weights of the objective
     state: Any = None  # where the run ended, of a window
 
+    @property
+    def table(self) -> Tensor:
+        """The losses and, below, each of their terms, (1 + K, C) numbers."""
+        return torch.stack([self.losses, *self.terms.values()]).detach().reshape(1 + len(self.terms), -1)
+
 
 class Problem(nn.Module):
     """The loss of a fit, as a function of its parameters and a seed. See `Fitter` for what its parts mean."""
@@ -54,6 +59,13 @@ class Problem(nn.Module):
         self._by_name = {leaf.name: leaf for leaf in self.space.leaves}
         for name in priors:
             lookup("the fit", "free parameter", name, self._by_name)
+
+    @property
+    def term_names(self) -> list[str]:
+        """What the terms of the loss are called."""
+        objective = self.objective
+        terms = map(repr, objective.weights) if isinstance(objective, Objective) else ["objective"]
+        return [*terms, *(["prior"] if self.priors else [])]
 
     def at(self, raws: Raws, function: Callable[[], T]) -> T:
         """What `function()` returns with raw values in place of the parameters.
@@ -86,27 +98,31 @@ class Problem(nn.Module):
             prediction, state = self.predict(self._simulator(candidates), x0)
             return self._evaluated(prediction, target, candidates)._replace(state=state.detach())
 
-    def losses(self, flat: Tensor, seed: int) -> Tensor:
-        """The losses at raw numbers, (n,) to () or (C, n) to (C,)."""
+    def evaluated(self, flat: Tensor, seed: int) -> Evaluation:
+        """The losses and what they are made of at raw numbers, (n,) to () or (C, n) to (C,)."""
         candidates = None if flat.ndim == 1 else len(flat)
-        return self.at(self.space.split(flat), lambda: self.evaluate(seed, candidates).losses)
+        return self.at(self.space.split(flat), lambda: self.evaluate(seed, candidates))
 
-    def gradient(self, flat: Tensor, seed: int) -> tuple[Tensor, Tensor]:
+    def losses(self, flat: Tensor, seed: int) -> Tensor:
+        """The losses alone."""
+        return self.evaluated(flat, seed).losses
+
+    def gradient(self, flat: Tensor, seed: int) -> tuple[Evaluation, Tensor]:
         """The losses at raw numbers, (n,) or (C, n), and their gradient of the same shape, checked to be finite."""
         flat = flat.detach().requires_grad_()
         raws = self.space.split(flat)
 
-        def differentiated() -> tuple[Tensor, Tensor]:
-            losses = self.evaluate(seed, None if flat.ndim == 1 else len(flat)).losses
-            self.refuse_nonfinite(losses, raws)
-            self.refuse_constant(losses)
-            return losses.detach(), torch.autograd.grad(losses.sum(), flat)[0]
+        def differentiated() -> tuple[Evaluation, Tensor]:
+            found = self.evaluate(seed, None if flat.ndim == 1 else len(flat))
+            self.refuse_nonfinite(found.losses, raws)
+            self.refuse_constant(found.losses)
+            return found, torch.autograd.grad(found.losses.sum(), flat)[0]
 
-        losses, found = self.at(raws, differentiated)
-        if is_nonfinite(found):
-            wrong = ~found.isfinite().reshape(-1, found.shape[-1]).all(0)
+        found, gradient = self.at(raws, differentiated)
+        if is_nonfinite(gradient):
+            wrong = ~gradient.isfinite().reshape(-1, gradient.shape[-1]).all(0)
             raise nonfinite_gradient(self.space.labels[int(wrong.nonzero()[0])])
-        return losses, found
+        return found, gradient
 
     @staticmethod
     def refuse_constant(losses: Tensor) -> None:
@@ -156,12 +172,14 @@ class Problem(nn.Module):
         wrong = ~losses.detach().isfinite()
         if not bool(wrong.any()):
             return
-        first = int(wrong.nonzero()[0]) if losses.ndim else None
-        one = raws if first is None else {path: raw[first] for path, raw in raws.items()}
-        at = listed(self.at(one, self.values))
-        which = "" if first is None else f" of candidate {first}"
-        loss = losses.detach().flatten()[first or 0].item()
-        raise NonFiniteError(f"the loss{which} is {loss} at {at}: try other bounds, a smaller dt or a shorter run.")
+        first = int(wrong.nonzero()[0]) if losses.ndim else 0
+        raise self.nonfinite(losses, raws, first, f" of candidate {first}" if losses.ndim else "")
+
+    def nonfinite(self, losses: Tensor, raws: Raws, k: int, which: str = "") -> NonFiniteError:
+        """The error for the loss of the `k`-th candidate, naming the parameters there."""
+        one = {path: raw[k] for path, raw in raws.items()} if losses.ndim else raws
+        at, loss = listed(self.at(one, self.values)), losses.detach().flatten()[k].item()
+        return NonFiniteError(f"the loss{which} is {loss} at {at}: try other bounds, a smaller dt or a shorter run.")
 
 
 def listed(params: Mapping[str, Tensor]) -> str:

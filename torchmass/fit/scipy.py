@@ -62,7 +62,7 @@ class _Over(Exception):  # noqa: N818, it is no error
 
 
 class _Evaluations:
-    """The loss as scipy calls it: known ones, (1 + n,) each with the gradient, then new ones."""
+    """The loss as scipy calls it: known ones, (1 + K + n,) each with its terms and the gradient, then new ones."""
 
     def __init__(
         self, problem: Problem, journal: Journal, gradient: bool, known: Iterable[Tensor], asked: Iterable[str]
@@ -78,16 +78,17 @@ class _Evaluations:
             self.known.append(self._new(flat))
             self.asked.append(digest(flat))
         self.journal.checkpoint.same(self.asked[self.count], digest(flat))
-        loss, found = self.known[self.count].split([1, self.known[self.count].numel() - 1])
+        table, found = self.known[self.count].tensor_split([1 + len(self.problem.term_names)])
+        loss = table[0]
         self.count += 1
-        self.journal.record(loss, flat[None])
+        self.journal.record(table[:, None], flat[None])
         return (loss.item(), (found * self.scales).double().cpu().numpy()) if self.gradient else loss.item()
 
     def _new(self, flat: Tensor) -> Tensor:
         if self.gradient:
-            loss, found = self.problem.gradient(flat, self.journal.seed)
-            return torch.cat((loss.reshape(1), found))
+            found, gradient = self.problem.gradient(flat, self.journal.seed)
+            return torch.cat((found.table[:, 0], gradient))
         with torch.no_grad():
-            loss = self.problem.losses(flat, self.journal.seed)
-        self.problem.refuse_nonfinite(loss, self.problem.space.split(flat))
-        return loss.reshape(1)
+            found = self.problem.evaluated(flat, self.journal.seed)
+        self.problem.refuse_nonfinite(found.losses, self.problem.space.split(flat))
+        return found.table[:, 0]

@@ -11,6 +11,7 @@ from torch import Tensor
 from torchmass.dynamics import step
 from torchmass.integrators import SCHEMES, Values
 from torchmass.kernels.plan import Plan
+from torchmass.undefined import tolerated
 from torchmass.values import is_nonfinite
 
 
@@ -64,7 +65,7 @@ def _first_nonfinite(plan: Plan) -> tuple[int, str, tuple[int, ...]] | None:
 
 def watch_states(plan: Plan, i: int, x: Values) -> None:
     """Have the backward pass raise, naming the step, if the gradient of a state after step `i` is not finite."""
-    if torch.is_grad_enabled() and not torch.compiler.is_compiling():
+    if _refused():
         for name, value in zip(plan.names, x, strict=True):
             if value.requires_grad:
                 value.register_hook(partial(_check_state, plan, i, name))
@@ -72,13 +73,18 @@ def watch_states(plan: Plan, i: int, x: Values) -> None:
 
 def watched(plan: Plan) -> Plan:
     """The same plan, with a backward pass that raises if the gradient of a parameter is not finite, naming it."""
-    if not torch.is_grad_enabled() or torch.compiler.is_compiling():
+    if not _refused():
         return plan
     dynamics = plan.dynamics
     links = [link.holding(*map(_watch, link.labels, link.leaves)) for link in dynamics.links]
     drives = [drive.holding(*map(_watch, drive.names, drive.leaves)) for drive in dynamics.drives]
     dynamics = replace(dynamics, p=_watch_each(dynamics.p), links=tuple(links), drives=tuple(drives))
     return replace(plan, dynamics=dynamics)
+
+
+def _refused() -> bool:
+    """Whether a gradient that is not finite is to be refused."""
+    return torch.is_grad_enabled() and not torch.compiler.is_compiling() and not tolerated()
 
 
 def _watch_each(values: Any) -> Any:

