@@ -20,6 +20,29 @@ lib: Any = import_module(
 
 
 @triton.jit
+def load(place, once):
+    """What lies at a place, by a loop of one turn that carries it.
+
+    One pass of Triton 3.9 (TritonGPUCoalesce) looks, for each address, at all that it hangs together with, which is the
+    whole kernel, in time with the cube of its size: minutes. What a loop carries it takes for the beginning. That
+    `once` is 1, LLVM finds out later (see OPENING), and then neither the loop nor what it adds is left.
+    """
+    value = tl.zeros(place.shape, place.dtype.element_ty)
+    for _ in range(0, once):
+        value = tl.load(place)
+        place += once - 1
+    return value
+
+
+@triton.jit
+def store(place, value, live, once):
+    """Write it there, where a lane is live; see `load`."""
+    for _ in range(0, once):
+        tl.store(place, value, mask=live)
+        place += once - 1
+
+
+@triton.jit
 def pow(x, y):
     return lib.pow(x, y)
 

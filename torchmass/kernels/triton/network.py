@@ -12,7 +12,7 @@ from torchmass.kernels.step.step_code import StepCode
 from torchmass.kernels.step.step_graph import StepGraph
 from torchmass.kernels.triton.connections import DELAYED, named
 from torchmass.kernels.triton.single import each, kept_row
-from torchmass.kernels.triton.statements import NUMBERS, Block, Pieces, within
+from torchmass.kernels.triton.statements import NUMBERS, Block, Pieces, read, within, write
 
 SUMS = {DENSE: "product", SPARSE: "sparse"}
 TABLES = {DENSE: ("weights",), SPARSE: ("other", "weights")}
@@ -38,6 +38,7 @@ def {name}({arguments}):
     row_size = nodes * LANES  # small numbers have 32 bits, which take half the registers
     here = (node, place, simulation, nodes, count)
     zero = tl.full((NODES, LANES), 0.0, T)
+    once = (lanes * 2 & 1) + 1  # 1, as `load` needs it: even numbers end in 0
     draws = (first_simulation + simulation % simulations).to(tl.uint32) + zero.to(tl.uint32)
     places = node.to(tl.uint32) + zero.to(tl.uint32)
 """
@@ -119,11 +120,11 @@ class NetworkPieces(Pieces):
     def keep_ahead(self, of: str, base: str, k: int, values: str) -> str:
         """Write such sums, of all those steps."""
         where = self.ahead(base, k, "tl.arange(0, AHEAD)[:, None, None]")
-        return f"tl.store({of} + {where} + cell[None], {values}, mask=exists[None])"
+        return write(f"{of} + {where} + cell[None]", values, "exists[None]")
 
     def keep(self, of: str, where: str, value: str) -> str:
         """Write a row."""
-        return f"tl.store({of} + {where} + cell, {value}, mask=exists)"
+        return write(f"{of} + {where} + cell", value, "exists")
 
     def state(self, t: str, k: int) -> str:
         """Where a state before step `t` is kept."""
@@ -136,7 +137,7 @@ class NetworkPieces(Pieces):
 
     def states_at(self, t: str) -> list[str]:
         """Take them from there."""
-        return [f"x_{k} = tl.load(memory + {self.state(t, k)} + cell)" for k in self.states]
+        return [f"x_{k} = {read(f'memory + {self.state(t, k)} + cell')}" for k in self.states]
 
     # ------------------------------------------------------------------------------------------------------------ sums
     def table(self, arrival: Arrival, kind: str) -> str:
@@ -158,13 +159,13 @@ def forward(p: NetworkPieces) -> str:
     rows = sum((kept_row(f"out_{k}", f"x_{k}") for k in p.states), kept_row(f"out_{output}", "h_0", seen.lines))
     lines = [
         *p.opening(),
-        *(f"x_{k} = tl.load(x0_{k} + lane)" for k in p.states),
+        *(f"x_{k} = {read(f'x0_{k} + lane')}" for k in p.states),
         *(line for link, kind in enumerate(p.links) if kind.is_delayed for line in _before(p, link)),
         "total = zero",
         *within("for t in range(0, steps):", [*_step(p), *within("if t == due:", [*rows, "row += 1", "due += every"])]),
-        *(line for k in p.states for line in (f"total += x_{k} * 0", f"tl.store(end_{k} + lane, x_{k}, mask=live)")),
+        *(line for k in p.states for line in (f"total += x_{k} * 0", write(f"end_{k} + lane", f"x_{k}"))),
         *p.keep_states("steps"),
-        "tl.store(broken + lane * 0, 1, mask=live & (total != total))",
+        write("broken + lane * 0", "1", "live & (total != total)"),
     ]
     tails = [f"tail_{k}" for k in range(len(sources(p.code.step)))]
     arguments = [*each("x0", p.states), *each("out", range(output + 1)), *each("end", p.states), *tails, "broken"]
@@ -178,7 +179,7 @@ def _before(p: NetworkPieces, link: int) -> list[str]:
     lines = [f"from_ = before_{link} + r * before_{link}_row + simulation * before_{link}_simulation + node"]
     for c in range(p.channels(link)):
         where = p.past(link, c, f"r - reach_{link}")
-        lines.append(p.keep("memory", where, f"tl.load(from_ + {c} * nodes)"))
+        lines.append(p.keep("memory", where, read(f"from_ + {c} * nodes")))
     return within(f"for r in range(0, reach_{link}):", lines)
 
 
@@ -208,7 +209,7 @@ def _tails(p: NetworkPieces) -> list[str]:
         shown = Block(p.code, p.code.x | p.code.q, "w").compute(p.code.in_step(p.code.outputs))
         is_output = source == len(p.states)
         value = shown.lanes(p.code.outputs[0]) if is_output else f"x_{source}"
-        store = f"tl.store(tail_{k} + (t - steps + tail_{k}_rows) * lanes + lane, {value}, mask=live)"
+        store = write(f"tail_{k} + (t - steps + tail_{k}_rows) * lanes + lane", value)
         lines += within(f"if t >= steps - tail_{k}_rows:", [*(shown.lines if is_output else []), store])
     return lines
 
@@ -248,7 +249,7 @@ def _sum(p: NetworkPieces, k: int, arrival: Arrival) -> str:
     where = p.past(arrival.link, p.place(arrival)) if wait is None else p.later(wait)
     if form in SUMS:
         return f"{SUMS[form]}(memory, {where}, {p.table(arrival, '')})"
-    terms = [f"tl.load(memory + {p.ahead('ahead', k)} + cell)"]
+    terms = [read(f"memory + {p.ahead('ahead', k)} + cell")]
     terms.append(f"tl.sum(late(memory, {_rows(p, arrival)}, {p.table(arrival, '')}, 1, WHOLE), 0)")
     terms += [] if wait is None else [f"within(memory, {where}, {p.table(arrival, '')})"]
     return " + ".join(terms)

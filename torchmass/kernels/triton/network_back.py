@@ -9,7 +9,7 @@ from torchmass.kernels.step.exchange import TOTAL, Arrival
 from torchmass.kernels.step.step_code import StepCode
 from torchmass.kernels.triton.network import SUMS, NetworkPieces, forward, sources
 from torchmass.kernels.triton.single import close, each, flush, given_gradient, output_back, rows_back, watched
-from torchmass.kernels.triton.statements import TILE, Block, Pieces, within
+from torchmass.kernels.triton.statements import TILE, Block, Pieces, read, within, write
 
 
 def source(code: StepCode, dtype: str) -> str:
@@ -34,8 +34,8 @@ def _adjoint(p: NetworkPieces) -> str:
         *within("for back in range(0, steps):", ["t = steps - 1 - back", *_back(p)]),
         "meet()",
         *(line for link, kind in enumerate(p.links) if kind.is_delayed for line in _before(p, link)),
-        *(f"tl.store(g_x0_{k} + lane, g_{k}, mask=live)" for k in p.states),
-        *within("if lost is not None:", ["tl.store(lost + lane, found, mask=live)"]),
+        *(write(f"g_x0_{k} + lane", f"g_{k}") for k in p.states),
+        *within("if lost is not None:", [write("lost + lane", "found")]),
     ]
     given = [*each("g_out", range(len(p.states) + 1)), *each("g_end", p.states), *each("g_x0", p.states)]
     tails, timed = each("g_tail", range(len(sources(p.code.step)))), each("each", range(len(p.code.timed)))
@@ -49,15 +49,15 @@ def _back(p: NetworkPieces) -> list[str]:
     body.lines = []
     body.add("p", code.step_back.parts).move("g", code.step_back.states)
     each_step = zip(code.timed, code.step_back.timed, strict=True)
-    timed = (f"each_{k} + t * lanes + lane, {body.lanes(node)}" for k, (_, node) in enumerate(each_step))
+    timed = (write(f"each_{k} + t * lanes + lane", body.lanes(node)) for k, (_, node) in enumerate(each_step))
     return [
         *within("if (t == due) & (row >= 0):", [*rows_back(p), "row -= 1", "due -= every"]),
         *within("if lost is not None:", (watched(k, len(p.states)) for k in p.states)),
         *p.states_at("t"),
-        *(f"a_{k} = tl.load(memory + {p.met(k)} + cell)" for k in range(len(p.arrivals))),
+        *(f"a_{k} = {read(f'memory + {p.met(k)} + cell')}" for k in range(len(p.arrivals))),
         *p.feed("(now & 3 == 3) | (back == 0)"),
         *phases,
-        *(f"tl.store({store}, mask=live)" for store in timed),
+        *timed,
         *body.lines,
         *_sent_back(p),
         *_tails(p),
@@ -109,7 +109,7 @@ def _sent_back(p: NetworkPieces) -> list[str]:
                 continue
             if p.links[link].is_delayed:
                 terms.append(f"tl.sum({_late(p, k, 't', '', '1')}, 0)")
-                terms.append(f"tl.load(came + {p.ahead('ahead_back', k)} + cell)")
+                terms.append(read(f"came + {p.ahead('ahead_back', k)} + cell"))
             elif arrival.level == 0:
                 terms.append(_at_once(p, k, arrival))
         lines.append(f"f_{f} = {' + '.join(terms)}")
@@ -131,7 +131,7 @@ def _tails(p: NetworkPieces) -> list[str]:
     lines = []
     for k, place in enumerate(sources(p.code.step)):
         p.ask(p.sizes, f"tail_{k}_rows")
-        value = f"tl.load(g_tail_{k} + (t - steps + tail_{k}_rows) * lanes + lane)"
+        value = read(f"g_tail_{k} + (t - steps + tail_{k}_rows) * lanes + lane")
         of = output_back(p, value, "w") if place == len(p.states) else [f"g_{place} += {value}"]
         lines += within(f"if g_tail_{k} is not None:", within(f"if t >= steps - tail_{k}_rows:", of))
     return lines
@@ -146,6 +146,6 @@ def _before(p: NetworkPieces, link: int) -> list[str]:
         mine = [k for k, arrival in enumerate(p.arrivals) if arrival.link == link and p.place(arrival) == c]
         terms = [_late(p, k, f"first - reach_{link}", far, "AHEAD") for k in mine for far in ("", "_far")]
         where = f"g_before_{link} + ((r * count + simulation[None]) * {channels} + {c}) * nodes + node[None]"
-        lines.append(f"tl.store({where}, {' + '.join(terms)}, mask=live[None] & (r < reach_{link}))")
+        lines.append(write(where, " + ".join(terms), f"live[None] & (r < reach_{link})"))
     loop = within(f"for first in range(0, reach_{link}, AHEAD):", lines)
     return within(f"if g_before_{link} is not None:", loop)

@@ -7,7 +7,7 @@ from its kept state, writing down its states, and then backward, where each step
 from collections.abc import Iterable, Sequence
 
 from torchmass.kernels.step.step_code import StepCode
-from torchmass.kernels.triton.statements import Block, Pieces, within
+from torchmass.kernels.triton.statements import Block, Pieces, read, within, write
 
 EARLY, LATE = "(now & 3 == 0) | (t == begin)", "(now & 3 == 3) | (t == end - 1)"  # the first met of four steps
 
@@ -31,11 +31,11 @@ def _forward(p: Pieces) -> str:
     ]
     lines = [
         *p.opening(),
-        *(f"x_{k} = tl.load(x0_{k} + lane)" for k in p.states),
+        *(f"x_{k} = {read(f'x0_{k} + lane')}" for k in p.states),
         "total = zero",
         *within("for place in range(0, kept):", segment),
-        *(line for k in p.states for line in (f"total += x_{k} * 0", f"tl.store(end_{k} + lane, x_{k}, mask=live)")),
-        "tl.store(broken + lane * 0, 1, mask=live & (total != total))",
+        *(line for k in p.states for line in (f"total += x_{k} * 0", write(f"end_{k} + lane", f"x_{k}"))),
+        write("broken + lane * 0", "1", "live & (total != total)"),
     ]
     arguments = [*each("x0", p.states), *each("out", range(output + 1)), *each("end", p.states), "broken", "path"]
     return p.function("forward", arguments, lines)
@@ -56,8 +56,8 @@ def _adjoint(p: Pieces) -> str:
         *(line for k in p.states for line in given_gradient(f"g_{k}", f"g_end_{k}", "lane")),
         *within("if lost is not None:", ["found = (zero - 1).to(tl.int64)"]),
         *within("for back in range(0, kept):", segment),
-        *(f"tl.store(g_x0_{k} + lane, g_{k}, mask=live)" for k in p.states),
-        *within("if lost is not None:", ["tl.store(lost + lane, found, mask=live)"]),
+        *(write(f"g_x0_{k} + lane", f"g_{k}") for k in p.states),
+        *within("if lost is not None:", [write("lost + lane", "found")]),
     ]
     given = [*each("g_out", range(len(p.states) + 1)), *each("g_end", p.states), *each("g_x0", p.states)]
     timed = each("each", range(len(p.code.timed)))
@@ -80,7 +80,7 @@ def _back(p: Pieces) -> list[str]:
     body = Block(code, p.known | code.back, "b").compute(code.in_step(code.step_back.nodes))
     body.add("p", code.step_back.parts)
     for k, node in enumerate(code.step_back.timed):
-        body.lines.append(f"tl.store(each_{k} + t * lanes + lane, {body.lanes(node)}, mask=live)")
+        body.lines.append(write(f"each_{k} + t * lanes + lane", body.lanes(node)))
     return [
         "t = last - 1 - i",
         *within("if (t == due) & (row >= 0):", [*rows_back(p), "row -= 1", "due -= every"]),
@@ -96,9 +96,9 @@ def rows_back(p: Pieces) -> list[str]:
     """Adds the gradients of a recorded row, where the states are x_k."""
     output = f"g_out_{len(p.states)}"
     states = (
-        within(f"if g_out_{k} is not None:", [f"g_{k} += tl.load(g_out_{k} + row * lanes + lane)"]) for k in p.states
+        within(f"if g_out_{k} is not None:", [f"g_{k} += {read(f'g_out_{k} + row * lanes + lane')}"]) for k in p.states
     )
-    seen = output_back(p, f"tl.load({output} + row * lanes + lane)", "r")
+    seen = output_back(p, read(f"{output} + row * lanes + lane"), "r")
     return sum(states, within(f"if {output} is not None:", seen))
 
 
@@ -113,20 +113,20 @@ def output_back(p: Pieces, value: str, prefix: str) -> list[str]:
 def flush(p: Pieces) -> list[str]:
     """What a tile has added up goes on in double."""
     places = [f"parts + {k} * padded + lane" for k in range(p.code.sums)]
-    return [f"tl.store({place}, tl.load({place}) + p_{k}, mask=live)" for k, place in enumerate(places)]
+    return [write(place, f"{read(place)} + p_{k}") for k, place in enumerate(places)]
 
 
 def close(p: Pieces) -> str:
     """The gradients of the leaves from the sums, in double; apart, since the loop has no room for the leaves."""
     code, graph = p.code, p.graph
     given = {graph.input(f"sum_{k}"): f"s_{k}" for k in range(code.sums)}
-    read = [f"s_{k} = tl.load(parts + {k} * padded + lane)" for k in range(code.sums)]
+    found = [f"s_{k} = {read(f'parts + {k} * padded + lane')}" for k in range(code.sums)]
     body = Block(code, p.exact | given, "c", "tl.float64").compute(graph.needed(code.totals))
     body.called |= {graph.input(f"total_{k}"): body.name(node) for k, node in enumerate(code.totals)}
     body.compute(graph.needed(code.closed))
     for k, node in enumerate(code.closed):
-        body.lines.append(f"tl.store(sums + {k} * lanes + lane, zero + {body.name(node)}, mask=live)")
-    return p.function("close", ["parts", "sums"], [*p.read(), *read, *body.lines])
+        body.lines.append(write(f"sums + {k} * lanes + lane", f"zero + {body.name(node)}"))
+    return p.function("close", ["parts", "sums"], [*p.read(), *found, *body.lines])
 
 
 def _steps(p: Pieces, after: Sequence[str], before: Sequence[str] = ()) -> list[str]:
@@ -136,13 +136,13 @@ def _steps(p: Pieces, after: Sequence[str], before: Sequence[str] = ()) -> list[
 
 def kept_row(to: str, value: str, before: Sequence[str] = ()) -> list[str]:
     """A row of what is recorded; 0 is added to `total`, or NaN if it is not finite."""
-    store = f"tl.store({to} + row * lanes + lane, {value}, mask=live)"
+    store = write(f"{to} + row * lanes + lane", value)
     return within(f"if {to} is not None:", [*before, store, f"total += {value} * 0"])
 
 
 def given_gradient(name: str, source: str, place: str) -> list[str]:
     """A gradient that is 0 where none is given."""
-    return [f"{name} = zero", *within(f"if {source} is not None:", [f"{name} += tl.load({source} + {place})"])]
+    return [f"{name} = zero", *within(f"if {source} is not None:", [f"{name} += {read(f'{source} + {place}')}"])]
 
 
 def watched(state: int, states: int) -> str:

@@ -39,6 +39,7 @@ def {name}({arguments}, BLOCK: tl.constexpr):
     draws = (first_simulation + simulation % simulations).to(tl.uint32)
     places = node.to(tl.uint32)
     zero = tl.full((BLOCK,), 0.0, T)
+    once = (lanes * 2 & 1) + 1  # 1, as `load` needs it: even numbers end in 0
 """
 
 
@@ -90,6 +91,16 @@ def plain(name: str) -> str:
     return name.replace("[", "_").replace("]", "").replace(".", "_")
 
 
+def read(place: str) -> str:
+    """What lies at a place in memory."""
+    return f"tm.load({place}, once)"
+
+
+def write(place: str, value: str, live: str = "live") -> str:
+    """Write a value there."""
+    return f"tm.store({place}, {value}, {live}, once)"
+
+
 def within(head: str, lines: Iterable[str]) -> list[str]:
     """A compound statement."""
     return [head, *(f"    {line}" for line in lines or ("pass",))]
@@ -137,12 +148,12 @@ class Pieces:
 
     def read(self) -> list[str]:
         """The leaves that are constant in time, and dt, in double."""
-        leaves = [f"leaf{k} = tl.load({AT.format(k)}).to(tl.float64)" for k in self.constants]
+        leaves = [f"leaf{k} = {read(AT.format(k))}.to(tl.float64)" for k in self.constants]
         return [*leaves, "step = tl.full((), dt, tl.float64)"]
 
     def feed(self, fresh: str) -> list[str]:
         """Inputs and normals of step t; normals are drawn four steps at once, or when they are needed and `fresh`."""
-        lines = [f"u_{j} = tl.load(input_{k} + t * leaf_{k}_step)" for j, k in enumerate(self.inputs)]
+        lines = [f"u_{j} = {read(f'input_{k} + t * leaf_{k}_step')}" for j, k in enumerate(self.inputs)]
         lines += ["now = first_step + t"] if self.code.step.drives else []
         for d, stream in enumerate(self.code.step.drives):
             words = ", ".join(f"z_{d}_{word}" for word in range(4))
@@ -157,10 +168,12 @@ class Pieces:
 
     def store(self, to: str, place: str) -> list[str]:
         """Keep all states at a place."""
-        count = len(self.states)
-        return [f"tl.store({to} + ({place} * {count} + {k}) * padded + lane, x_{k}, mask=live)" for k in self.states]
+        return [write(self.kept(to, place, k), f"x_{k}") for k in self.states]
 
     def load(self, source: str, place: str) -> list[str]:
         """Take them from there."""
-        count = len(self.states)
-        return [f"x_{k} = tl.load({source} + ({place} * {count} + {k}) * padded + lane)" for k in self.states]
+        return [f"x_{k} = {read(self.kept(source, place, k))}" for k in self.states]
+
+    def kept(self, of: str, place: str, k: int) -> str:
+        """Where a state is kept."""
+        return f"{of} + ({place} * {len(self.states)} + {k}) * padded + lane"
