@@ -1,6 +1,7 @@
-"""Compiles kernels for a GPU where there is none, as calls of theirs would; a program, since the tests interpret them.
+"""Compiles kernels for a GPU where there is none, as runs would; a program, since the tests interpret them.
 
-It prints what each takes of the card as JSON, a line each: `ahead.py HopfStep-float32 JansenRitStep-float64`.
+It prints what each takes of the card, and of the compiler's time, as JSON, a line each:
+`ahead.py HopfStep-float32 JansenRitStep-float64 HopfStep-float32-network`.
 """
 
 import json
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from resource import RUSAGE_CHILDREN, RUSAGE_SELF, getrusage
 
 import torch
 import triton
@@ -18,10 +20,10 @@ from triton.backends.nvidia.compiler import get_ptxas
 from triton.runtime import driver
 
 import torchmass as tm
-from torchmass.kernels.fused import call_of, kernel_of, leaves_of
-from torchmass.kernels.triton import launch
+from torchmass.kernels.triton import launch, modules
 
 PTXAS = get_ptxas(90).path
+N = 5
 
 
 class Hopper:
@@ -31,18 +33,34 @@ class Hopper:
     get_current_target = staticmethod(lambda: GPUTarget("cuda", 90, 32))
 
 
-def kernels(cls, dtype):
-    """The kernels of a run with two noises and an input that moves, and of all of its gradients, with their names."""
-    torch.set_default_dtype(dtype)
-    sim = tm.Simulator(node_of(cls, 5, noise="two"), 0.05)
-    plan = sim._planned(1.0, inputs={next(iter(cls.input_declarations)): torch.rand(20, 5)}, seed=1)
-    name = kernel_of(plan, "triton")
-    leaves = leaves_of(plan, name)
-    call = call_of(plan, name, leaves, "triton")
-    with torch.no_grad():
-        *found, _, path = launch.forward(call, plan.x0, leaves)
-        launch.adjoint(call, leaves, path, found)
-    return [(f"{cls.__name__}-{str(dtype)[6:]}-{kernel.name}", kernel) for kernel in compiled]
+def differentiate(case):
+    """A run with two noises and an input that moves, and the gradients of all that is free, with nothing computed."""
+    model, number, *network = case.split("-")
+    torch.set_default_dtype(getattr(torch, number))
+    system = node_of(getattr(tm, model), N, noise="two")
+    inputs = {next(iter(system.input_declarations)): torch.rand(20, N)}
+    if network:
+        delays = torch.linspace(0.02, 9.0, N * N).reshape(N, N)  # some shorter than a step
+        system = tm.Network(system, torch.rand(N, N), delays=delays, coupling="additive", k=0.1)
+        system.coupling.free("k", "weights", "delays")
+    sim = tm.Simulator(system, 0.05, backend="triton")
+    run = sim.run(1.0, inputs=inputs, seed=1, allow_nonfinite=True)
+    found = sum(value.sum() for value in (*run.values(), *run.state.values()))
+    torch.autograd.grad(found, list(sim.parameters()), materialize_grads=True)
+
+
+def compiled(self, *args, **options):
+    """Compile in place of a run."""
+    before = processor_time()
+    kernel = run(self, *args, **options | {"warmup": True})
+    seconds = round(processor_time() - before, 2)
+    print(json.dumps({"kernel": f"{case}-{self.__name__}", "seconds": seconds} | resources(kernel)), flush=True)
+    return kernel
+
+
+def processor_time():
+    """Seconds of user time, the assembler's included."""
+    return sum(getrusage(who).ru_utime for who in (RUSAGE_SELF, RUSAGE_CHILDREN))
 
 
 def resources(kernel):
@@ -53,19 +71,14 @@ def resources(kernel):
         command = [PTXAS, "-v", "--gpu-name", "sm_90a", path, "-o", path.with_suffix(".cubin")]
         said = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=True).stderr
     find = lambda text: int(re.search(rf"(\d+) {text}", said)[1])
-    loop = kernel.asm["ttir"].partition("scf.for")[2]
-    numbers = [bits for bits in (32, 64) if re.search(rf"(x|: )f{bits}\b", loop)]
+    loop = re.split(r"scf.for %(?!_ )", kernel.asm["ttir"], maxsplit=1)[1:]  # not the loops of `load` and `store`
+    numbers = [bits for bits in (32, 64) if re.search(rf"(x|: )f{bits}\b", "".join(loop))]
     return {"registers": find("registers"), "spilled": find("bytes spill stores"), "numbers": numbers}
 
 
-compiled = []
-run = triton.JITFunction.run
 if __name__ == "__main__":
     driver.set_active(Hopper())
-    triton.JITFunction.run = lambda self, **options: compiled.append(run(self, **options | {"warmup": True}))
-    launch.is_nonfinite = lambda x: False  # nothing was computed
+    run, triton.JITFunction.run = triton.JITFunction.run, compiled
+    modules.interprets, launch.is_nonfinite = lambda: True, lambda x: False  # nothing is computed
     for case in sys.argv[1:]:
-        model, number = case.split("-")
-        compiled.clear()
-        for name, kernel in kernels(getattr(tm, model), getattr(torch, number)):
-            print(json.dumps({"kernel": name} | resources(kernel)), flush=True)
+        differentiate(case)

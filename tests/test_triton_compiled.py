@@ -9,16 +9,31 @@ from pathlib import Path
 import pytest
 
 CASES = ["HopfStep-float32", "HopfStep-float64", "MontbrioPazoRoxinStep-float32"]
+WAYS = ["forward", "adjoint", "close"]
+MOST = 60  # seconds of a kernel of the largest models, which take 5 to 30
+
+
+def compiled(folder, *cases):
+    """What `ahead` says of the kernels of these cases, by name."""
+    command = [sys.executable, Path(__file__).with_name("ahead.py"), *cases]
+    environment = os.environ | {"TRITON_INTERPRET": "0", "TRITON_CACHE_DIR": str(folder)}
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+    return {(kernel := json.loads(line)).pop("kernel"): kernel for line in done.stdout.splitlines()}
 
 
 @pytest.mark.slow
 def test_kernels_compile_for_a_card_and_keep_in_registers_what_they_hold(tmp_path):
-    command = [sys.executable, Path(__file__).with_name("ahead.py"), *CASES]
-    environment = os.environ | {"TRITON_INTERPRET": "0", "TRITON_CACHE_DIR": str(tmp_path)}
-    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
-    found = {(kernel := json.loads(line)).pop("kernel"): kernel for line in done.stdout.splitlines()}
-    assert list(found) == [f"{case}-{way}" for case in CASES for way in ("forward", "adjoint", "close")]
+    found = compiled(tmp_path, *CASES)
+    assert list(found) == [f"{case}-{way}" for case in CASES for way in WAYS]
     for name, kernel in found.items():
         assert kernel["spilled"] <= 32, name  # ptxas spills a few words where one more program then fits
         bits = int(name.split("-")[1].removeprefix("float"))
         assert set(kernel["numbers"]) <= ({bits, 64} if "adjoint" in name else {bits}), name  # it adds up in double
+
+
+@pytest.mark.slow
+def test_kernels_of_a_large_model_and_of_a_delayed_network_are_built_in_seconds(tmp_path):
+    large, network = "ThalamusStep-float64", "HopfStep-float32-network"
+    found = compiled(tmp_path, large, network)
+    assert list(found) == [f"{case}-{way}" for case in (large, network) for way in WAYS] + [f"{network}-correlate"]
+    assert max(kernel["seconds"] for kernel in found.values()) < MOST

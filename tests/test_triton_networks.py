@@ -1,10 +1,5 @@
 """Networks in Triton: the loop of a tile of simulations, run in its interpreter, is the eager one; and it compiles."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 import torch
 from conftest import FULL
@@ -206,12 +201,3 @@ def test_a_gradient_that_breaks_names_step_and_state():
             x[3].sum().mul(float("inf")).backward()
         messages.append(str(error.value))
     assert messages[0] == messages[1]
-
-
-@pytest.mark.slow
-def test_forward_and_adjoint_of_a_delayed_network_compile_for_a_gpu():
-    here = Path(__file__).parent
-    command = [sys.executable, here / "compiled_networks.py"]
-    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"TRITON_INTERPRET": "0"})
-    assert done.returncode == 0, done.stderr
-    assert set(done.stdout.split()) == {"forward", "adjoint", "close", "correlate"}
