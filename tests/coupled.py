@@ -67,6 +67,8 @@ def assert_same(net, reference=None, backend="fused", **options):
     assert eager.keys() == fused.keys()
     for name, value in fused.items():
         expected, tolerance = eager[name], SAME[value.dtype]
+        if not value.numel():  # connections of nobody
+            continue
         difference, size = (value.to(expected.dtype) - expected).abs().max(), expected.abs().max()
         tolerance *= CANCELS if "gradient" in name else 1
         assert difference <= tolerance * size + 1e-15, (name, float(difference), float(size))

@@ -85,7 +85,7 @@ WRONG_VALUES = {
     "weights that are not square": (lambda: tm.AdditiveCoupling(torch.ones(3, 2)), "must be square"),
     "a coupling of another size": (
         lambda: tm.Network(hopf(), coupling=tm.AdditiveCoupling(torch.ones(2, 2))),
-        r"weights of the coupling must be .* N=3, got shape \(2, 2\)",
+        r"weights of the coupling must be .* N=3, got those of 2 nodes",
     ),
     "a NaN input": (lambda: run(inputs=torch.full((10,), NAN)), "input x_inp must be finite, got nan at index"),
     "a NaN from a callable": (lambda: run(inputs=lambda i, t: NAN if i == 3 else 0.0), "must be finite"),

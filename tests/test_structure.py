@@ -42,7 +42,7 @@ LAYERS = [  # each may import only from layers above it
     },
     {"declare", "columns", "kernels.draws", "kernels.step.graph", "integrators", "objectives", "run_state"},
     {"values", "kernels.step.trace", "kernels.step.form", "kernels.triton.modules", "result"},
-    {"parametrised", "kernels.step.linear", "tasks"},
+    {"parametrised", "edges", "kernels.step.linear", "tasks"},
     {"noise", "drives", "links", "stimuli"},
     {"dynamics", "coupling"},
     {"start", "history", "couplings", "kernels.plan", "kernels.step.exchange"},

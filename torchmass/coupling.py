@@ -1,13 +1,14 @@
 """Coupling: what nodes send each other, when it arrives, and what they make of the weighted sum."""
 
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor
 
 from torchmass.bounds import NONNEGATIVE, POSITIVE
 from torchmass.declare import Param, tabled
+from torchmass.edges import AllPairs, Edges, mirror
 from torchmass.links import Link, present
 from torchmass.parametrised import Parametrised
 from torchmass.sparse import is_sparse, pattern
@@ -45,8 +46,11 @@ class Coupling(Parametrised):
     there is no connection.
     """
 
+    both_ways: ClassVar[bool] = False  # whether the strength of a connection depends on that of the other direction
     in_size: int
     mask: Tensor | None
+    ends: Tensor | None
+    mirror: Tensor | None
     weights = Param(0.0, "", "Connection strength, [to, from]; the diagonal is used as given.", per="edge")
     log_gain = Param(0.0, "", "Logarithm of a factor of each weight.", per="edge")
     delays = Param(0.0, "ms", "Delay of each connection, besides that of its length.", per="edge", bounds=NONNEGATIVE)
@@ -73,13 +77,14 @@ class Coupling(Parametrised):
         like: Tensor | None = None,
         **values: Any,
     ) -> None:
-        given = as_value("weights", weights, torch.empty(()) if like is None else like)
+        like = torch.empty(()) if like is None else like
+        given = weights if is_sparse(weights) else as_value("weights", weights, like)
         self.alike = not given.ndim and in_size is not None  # one weight for all pairs of different nodes
         given = given.reshape(1, 1) if self.alike else given
-        if given.ndim < 2 or given.shape[-1] != given.shape[-2]:
+        shape = tuple(given.shape)
+        if len(shape) < 2 or shape[-1] != shape[-2]:
             raise ValueError(
-                f"weights must be square, (*b, N, N) with [to, from], or a number with in_size; got shape "
-                f"{tuple(given.shape)}."
+                f"weights must be square, (*b, N, N) with [to, from], or a number with in_size; got shape {shape}."
             )
         if interpolation not in INTERPOLATIONS:
             raise ValueError(f"interpolation must be {' or '.join(map(repr, INTERPOLATIONS))}, got {interpolation!r}.")
@@ -87,18 +92,52 @@ class Coupling(Parametrised):
             raise ValueError(f"max_delay must be ≥ 0 ms and finite, got {max_delay}.")
         self.source, self.target, self.hold, self.symmetric = source, target, hold, symmetric
         self.nearest, self.max_delay = interpolation == "nearest", max_delay
-        mask = pattern(weights) if mask is None else pattern(mask) if is_sparse(mask) else mask
-        kept = None if mask is None else torch.as_tensor(mask, dtype=torch.bool, device=given.device)
-        if kept is not None and kept.shape != given.shape[-2:]:
-            raise ValueError(f"mask must be {tuple(given.shape[-2:])} as the weights, got {tuple(kept.shape)}.")
         values = {name: value for name, value in values.items() if value is not None}
-        super().__init__(given.shape[-1] if in_size is None else in_size, like=like, weights=given, **values)
-        self.register_buffer("mask", kept)
+        super().__init__(shape[-1] if in_size is None else in_size, like=like)
+        self._connect(weights, mask, shape[-2:], like)
+        self._hold({"weights": given, **values}, like)
         if "speed" in values and "distance" not in values:
             raise ValueError("speed delays nothing without distance=, in mm, of each connection: give it, or delays=.")
         self._check_pairs()
 
+    def _connect(self, weights: Any, mask: Any, square: tuple[int, ...], like: Tensor) -> None:
+        """Keep which pairs are connected: where weights are sparse, those of a list, else those of a mask, if any."""
+        edges = None
+        if mask is not None:
+            mask = mask if is_sparse(mask) else torch.as_tensor(mask, dtype=torch.bool)
+            mask = mask.to(like.device) if isinstance(mask, Tensor) else mask
+            if tuple(mask.shape) != square:
+                raise ValueError(f"mask must be {square} as the weights, got {tuple(mask.shape)}.")
+        if is_sparse(weights):
+            edges, mask = Edges.among(weights if mask is None else mask, like, self.symmetric or self.both_ways), None
+        self.register_buffer("mask", pattern(mask, like) if is_sparse(mask) else mask)
+        self.register_buffer("ends", None if edges is None else edges.ends)
+        self.register_buffer("mirror", None if edges is None else edges.mirror, persistent=False)
+
+    @property
+    def edges(self) -> AllPairs | Edges:
+        """The pairs of nodes that weights and delays are of: all, or where weights were sparse those of a list."""
+        ends = self._buffers.get("ends")  # which is not there yet when the defaults are held
+        return AllPairs(self.in_size) if ends is None else Edges(self.in_size, ends, self._buffers["mirror"])
+
+    def matrix(self, name: str) -> Tensor:
+        """The value of weights, log_gain, delays or distance as a dense matrix, (*b, N, N); or a number as it is."""
+        value = self.value(name)
+        return self.edges.matrix(value) if value.ndim else value
+
+    def axes_of(self, name: str) -> int:
+        """How many axes a value has besides those of a batch, unless it is a number."""
+        return self.edges.axes if self.declarations[name].per == "edge" else super().axes_of(name)
+
+    def _admitted(self, name: str, value: Any, like: Tensor) -> Tensor:
+        edges = self.edges
+        if isinstance(edges, Edges) and self.declarations[name].per == "edge":
+            value = edges.given(self._label(name), value, like, alone=name == "weights")
+        return super()._admitted(name, value, like)
+
     def _size(self, declaration: Param) -> int | None:
+        if declaration.per == "edge" and isinstance(self.edges, Edges):
+            return None  # `Edges.given` has looked
         return 1 if self.alike and declaration.name == "weights" else self.in_size
 
     @property
@@ -116,7 +155,7 @@ class Coupling(Parametrised):
             raise ValueError(f"weights must be 0 where the mask has no connection, got {report(weights, wrong)}.")
         for name in ("weights", "log_gain"):
             value = self.value(name)
-            if self.symmetric and value.ndim and not torch.equal(value, value.mT):
+            if self.symmetric and value.ndim and not torch.equal(value, self.edges.transposed(value)):
                 raise ValueError(f"{name} must equal its transpose where symmetric=True; it differs.")
 
     def assign(self, **values: Any) -> Self:
@@ -135,18 +174,21 @@ class Coupling(Parametrised):
             return value
         if (part := self._taking_part(name)) is not None:
             value = value * part
-        return (value + value.mT) / 2 if self.symmetric and name in ("weights", "log_gain") else value
+        if not self.symmetric or name not in ("weights", "log_gain"):
+            return value
+        return (value + self.edges.transposed(value)) / 2
 
     def strengths(self) -> Tensor:
-        """The weights as they are used, (*b, N, N), or (*b, 1, 1) where all pairs are alike."""
+        """The weights as they are used, (*b, *edges), or (*b, 1, 1) where all pairs are alike."""
         return self.weights * torch.exp(self.log_gain) if self._is_set("log_gain") else self.weights
 
     def lags(self) -> Tensor | None:
-        """The delay of each connection in ms, (*b, N, N); None where there are none."""
-        if not (self._is_set("delays") or self._is_set("distance")):
+        """The delay of each connection in ms, (*b, *edges); None where there are none."""
+        edges = self.edges
+        if 0 in edges.shape or not (self._is_set("delays") or self._is_set("distance")):
             return None
-        lags = self.delays + self.distance / (self.speed.unsqueeze(-1) if self.speed.ndim else self.speed)
-        return lags.expand(*lags.shape[:-2], self.in_size, self.in_size)
+        lags = self.delays + self.distance / (edges.to(self.speed) if self.speed.ndim else self.speed)
+        return lags.expand(*lags.shape[: -edges.axes], *edges.shape)
 
     def _hold(self, values: Mapping[str, Any], like: Tensor) -> None:
         super()._hold(values, like)
@@ -175,7 +217,11 @@ class Coupling(Parametrised):
         return name in self._free or name not in self._unset
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any) -> None:
+        if (ends := state_dict.get(f"{prefix}ends")) is not None:  # there may be others, or more
+            self.register_buffer("ends", torch.empty_like(ends, device=self.like.device))
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+        if self.ends is not None and (self.symmetric or self.both_ways):
+            self.mirror = mirror(self.ends)
         self._look()
 
     def _learning(self) -> Tensor | None:
@@ -198,6 +244,7 @@ class Coupling(Parametrised):
             receive=self.receive,
             p=self.values(),
             weights=weights,
+            edges=self.edges,
             source=source,
             target=target,
             alike=alike,
@@ -205,7 +252,7 @@ class Coupling(Parametrised):
             nearest=self.nearest,
             longest=self._reserved(),
             hold=self.hold,
-            mask=None if self.alike else self._learning(),
+            mask=None if self.alike or self.ends is not None else self._learning(),
         )
 
     @staticmethod
@@ -215,7 +262,7 @@ class Coupling(Parametrised):
 
     @staticmethod
     def pair(x: Tensor, y: Tensor, p: Any) -> tuple[Tensor, ...]:
-        """In place of `send`: what a node whose signal is x, (*b, N, 1), makes of others', y, (*b, 1, N)."""
+        """In place of `send`: what a node whose signal is x makes of that of another, y, for all pairs at once."""
         raise NotImplementedError
 
     @staticmethod

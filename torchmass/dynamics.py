@@ -207,8 +207,7 @@ def batch_shape(dynamics: Dynamics, *values: Tensor) -> tuple[int, ...]:
     shapes = [value.shape[:-1] for value in (*dynamics.p, *values)]
     shapes += [leaf.shape[:-1] for leaf in dynamics.noise_leaves]
     for link in dynamics.links:
-        shapes += [link.weights.shape[:-2], *(value.shape[:-1] for value in link.p)]
-        shapes += [] if link.delays is None else [link.delays.shape[:-2]]
+        shapes += link.batches
     # mostly; broadcast_shapes costs 60 µs, but a set would make constants of sizes that torch.compile has symbols for
     if not torch.compiler.is_compiling() and len(different := set(shapes) - {()}) < 2:
         return tuple(*different)

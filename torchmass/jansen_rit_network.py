@@ -9,6 +9,7 @@ from torchmass.couplings import DiffusiveCoupling
 from torchmass.models import JansenRitStep
 from torchmass.network import Network, taken_apart
 from torchmass.owners import Owner
+from torchmass.sparse import is_sparse
 from torchmass.values import as_value
 
 NAMES = {  # of the reference, and here
@@ -21,8 +22,8 @@ class FeedforwardCoupling(DiffusiveCoupling):
     r"""\(u_i = k \sum_j \hat w_{ij}\,(x_j - x_i)\), \(\hat w = w / \lVert w \rVert\), the norm that of Frobenius."""
 
     def strengths(self) -> Tensor:
-        """The weights as parts of their norm, (*b, N, N)."""
-        return normalised(super().strengths())
+        """The weights as parts of their norm, (*b, *edges)."""
+        return normalised(super().strengths(), self.edges.axes)
 
 
 class FeedbackCoupling(FeedforwardCoupling):
@@ -37,15 +38,17 @@ class FeedbackCoupling(FeedforwardCoupling):
 class LateralCoupling(DiffusiveCoupling):
     r"""\(u_i = k \sum_j \hat w_{ij}\,(x_j - x_i)\), where \(\hat w\) is \((w + w^T)/2\) as part of its norm."""
 
+    both_ways = True
+
     def strengths(self) -> Tensor:
-        """The mean of both directions as part of its norm, (*b, N, N)."""
+        """The mean of both directions as part of its norm, (*b, *edges)."""
         weights = super().strengths()
-        return normalised((weights + weights.mT) / 2)
+        return normalised((weights + self.edges.transposed(weights)) / 2, self.edges.axes)
 
 
-def normalised(weights: Tensor) -> Tensor:
-    """Weights as parts of their norm; 0 where all are."""
-    norm = torch.linalg.matrix_norm(weights, keepdim=True)
+def normalised(weights: Tensor, axes: int) -> Tensor:
+    """Weights, with so many axes besides those of a batch, as parts of their norm; 0 where all are."""
+    norm = torch.linalg.vector_norm(weights, dim=tuple(range(-axes, 0)), keepdim=True)
     return weights / torch.where(norm == 0, 1.0, norm)
 
 
@@ -61,10 +64,10 @@ class JansenRitTR(Network):
         \hat w^x = \frac{w^x}{\lVert w^x \rVert}, \qquad w^x = w \odot e^{w_x}
 
     A `Network` of `JansenRitStep`, whose values are keywords, with the couplings "lateral", "feedforward" and
-    "feedback". `conn` is w, (N, N) or (B, N, N), `[to, from]`, a `Connectome`, or a number for all pairs alike. `w_ll`,
-    `w_ff`, `w_bb`, numbers or (N, N), are the logarithms of a gain of each connection, `g_l`, `g_f` (Hz/mV) and `g_b`
-    the gains of all; lateral connections are the mean of both directions. All are trainable by these names,
-    `free("w_ll")`. `delays` in ms, or `distance` in mm and `speed` in mm/ms, are those of all three.
+    "feedback". `conn` is w, (N, N) or (B, N, N), `[to, from]`, dense or sparse, a `Connectome`, or a number for all
+    pairs alike. `w_ll`, `w_ff`, `w_bb`, numbers or (N, N), are the logarithms of a gain of each connection, `g_l`,
+    `g_f` (Hz/mV) and `g_b` the gains of all; lateral connections are the mean of both directions. All are trainable by
+    these names, `free("w_ll")`. `delays` in ms, or `distance` in mm and `speed` in mm/ms, are those of all three.
     A stimulus is `inputs={"M_inp": u}` and noise `noise_M_inp`, `noise_E_inp`, `noise_I_inp`.
 
     Raises `TypeError` for an unknown name and `ValueError` for a wrong value or shape.
@@ -97,7 +100,7 @@ class JansenRitTR(Network):
     ) -> None:
         node, late = JansenRitStep(in_size, **values), {"delays": delays, "distance": distance, "speed": speed}
         weights, labels, late = taken_apart(conn, None, late)
-        if not (given := as_value("conn", weights, node.like)).ndim:
+        if not is_sparse(weights) and not (given := as_value("conn", weights, node.like)).ndim:
             weights = given * (1 - torch.eye(in_size).to(given))
         each = {
             "lateral": (LateralCoupling, "M_inp", g_l, w_ll),

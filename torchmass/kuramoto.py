@@ -10,7 +10,7 @@ from torchmass.couplings import SineCoupling
 from torchmass.declare import Input, Param, State
 from torchmass.model import NeuralMass
 from torchmass.network import Network, taken_apart
-from torchmass.sparse import pattern
+from torchmass.sparse import coalesced, is_sparse, without_diagonal
 from torchmass.values import as_value, check_shape
 
 
@@ -82,14 +82,12 @@ class KuramotoNetwork(Network):
     ) -> None:
         node, late = PhaseStep(in_size, **values), {"delays": delays, "distance": distance, "speed": speed}
         conn, labels, late = taken_apart(conn, labels, late)
-        weights, mask = as_value("conn", conn, node.like), pattern(conn)
+        weights = coalesced(conn, node.like) if is_sparse(conn) else as_value("conn", conn, node.like)
         if not weights.ndim and not exclude_self:
             weights = weights.expand(in_size, in_size)
         if weights.ndim:
             check_shape("conn", weights, "edge", in_size)
-            others = 1 - torch.eye(in_size).to(weights)
-            weights = weights * others if exclude_self else weights
-            mask = mask & (others != 0) if exclude_self and mask is not None else mask
+            weights = without_diagonal(weights) if exclude_self else weights
         weights = weights / in_size if normalize_by_n else weights
-        coupling = SineCoupling(weights, in_size, like=node.like, mask=mask, k=k, alpha=alpha, **late)
+        coupling = SineCoupling(weights, in_size, like=node.like, k=k, alpha=alpha, **late)
         super().__init__(node, coupling=coupling, labels=labels)

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from torchmass.edges import AllPairs, Edges
 from torchmass.values import is_nonfinite, report
 
 HISTORY = "history_"  # begins the name of a source's past in a state
@@ -22,15 +22,16 @@ def present(weights: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Past:
-    """What a link sent up to now, and how far back each edge reads.
+    """What a link sent up to now, and how far back each edge reads; edges are all pairs of nodes, or some.
 
     Between two samples what was sent is interpolated linearly. The derivative with respect to a lag that is a whole
     number of steps is the one towards longer lags.
     """
 
     rows: Tensor  # (R, *b, C, N), one a step, oldest first; the last is now
-    lags: Tensor  # (*b, N, N), [to, from], in steps
+    lags: Tensor  # (*b, *edges), in steps
     reach: int  # steps that the longest lag needs
+    edges: AllPairs | Edges
 
     def followed_by(self, sent: Tensor) -> "Past":
         """The past one step later, when `sent`, (*b, C, N), is now."""
@@ -41,7 +42,7 @@ class Past:
         return replace(self, rows=self.rows.detach())
 
     def arriving(self, sent: Tensor, c: float) -> Tensor:
-        """What each edge delivers at a fraction `c` of the coming step, (*b, C, N, N); `sent` is sent just then.
+        """What each edge delivers at a fraction `c` of the coming step, (*b, C, *edges); `sent` is sent just then.
 
         A lag shorter than that reads between now and then.
         """
@@ -49,21 +50,26 @@ class Past:
         back = age.clamp(min=0)
         whole = back.detach().floor()
         near, far = self._row(whole), self._row(whole + 1)
-        past = near + (back - whole).unsqueeze(-3) * (far - near)
+        past = near + self._of_channels(back - whole) * (far - near)
         if c == 0:
             return past
-        now = self.rows[-1].unsqueeze(-2)
-        ahead = now + (-age / c).unsqueeze(-3) * (sent.unsqueeze(-2) - now)
-        return torch.where((age < 0).unsqueeze(-3), ahead, past)
+        now = self.edges.source(self.rows[-1])
+        ahead = now + self._of_channels(-age / c) * (self.edges.source(sent) - now)
+        return torch.where(self._of_channels(age < 0), ahead, past)
+
+    def _of_channels(self, values: Tensor) -> Tensor:
+        """What all channels of an edge have, (*b, 1, *edges)."""
+        return values.unsqueeze(-1 - self.edges.axes)
 
     def _row(self, back: Tensor) -> Tensor:
-        """What was sent `back` steps ago, (*b, C, N, N)."""
-        nodes, last = self.rows.shape[-1], len(self.rows) - 1
+        """What was sent `back` steps ago, (*b, C, *edges)."""
+        shape, last = self.edges.shape, len(self.rows) - 1
         flat = self.rows.movedim(0, -1).flatten(-2)  # (*b, C, N·R)
-        where = (last - back.long()).clamp(min=0) + len(self.rows) * torch.arange(nodes, device=back.device)
-        batch = torch.broadcast_shapes(flat.shape[:-2], where.shape[:-2])
-        where = where.flatten(-2).unsqueeze(-2).expand(*batch, flat.shape[-2], nodes * nodes)
-        return flat.expand(*batch, *flat.shape[-2:]).gather(-1, where).unflatten(-1, (nodes, nodes))
+        source = self.edges.source(torch.arange(self.edges.nodes, device=back.device))
+        where = ((last - back.long()).clamp(min=0) + len(self.rows) * source).flatten(-len(shape))
+        batch = torch.broadcast_shapes(flat.shape[:-2], where.shape[:-1])
+        where = where.unsqueeze(-2).expand(*batch, flat.shape[-2], where.shape[-1])
+        return flat.expand(*batch, *flat.shape[-2:]).gather(-1, where).unflatten(-1, shape)
 
 
 @dataclass(frozen=True)
@@ -76,25 +82,22 @@ class Link:
     send: Callable[[Tensor, Any], tuple[Tensor, ...]]
     receive: Callable[[Tensor, tuple[Tensor, ...], Any], Tensor]
     p: Any
-    weights: Tensor  # (*b, N, N), [to, from]; where all pairs of different nodes are alike, (*b, 1, 1)
+    weights: Tensor  # (*b, *edges), [to, from]; where all pairs of different nodes are alike, (*b, 1, 1)
+    edges: AllPairs | Edges
     source: tuple[int | None, ...]  # what each group of nodes sends, a state or `OUTPUT`; None: nothing
     target: tuple[int, ...]  # the inputs that it enters
     alike: bool = False
-    delays: Tensor | None = None  # (*b, N, N) in ms
+    delays: Tensor | None = None  # (*b, *edges) in ms
     nearest: bool = False  # delays are rounded to whole steps
     longest: float | None = None  # ms that are reserved for delays
     hold: bool = False
     pair: Callable[[Tensor, Tensor, Any], tuple[Tensor, ...]] | None = None  # in place of `send`
-    mask: Tensor | None = None  # (N, N): where the gradient of a weight may be other than 0; None: anywhere
+    mask: Tensor | None = None  # (N, N): where a weight, or its gradient, may be other than 0; None: anywhere
 
-    @cached_property
+    @property
     def connected(self) -> Tensor | None:
-        """The pairs whose weight, or its gradient, may be other than 0 in some of a batch, (N, N); None: all."""
-        return self.pairs()
-
-    def pairs(self) -> Tensor | None:
-        """The same, found anew: torch.compile takes no cached property."""
-        if self.weights.requires_grad and self.mask is None:
+        """The pairs whose weight, or its gradient, may be other than 0 in some of a batch, (N, N); None: all edges."""
+        if isinstance(self.edges, Edges) or (self.weights.requires_grad and self.mask is None):
             return None
         pairs = present(self.weights)
         return pairs if self.mask is None else pairs | self.mask
@@ -109,28 +112,31 @@ class Link:
             return self.receive(signal, self._of_pairs(self.pair, signal), self.p)
         sent = self.sent(signal)
         if past is not None:
-            sums = (self.weights.unsqueeze(-3) * past.arriving(sent, c)).sum(-1)
+            sums = self.edges.total(self.weights.unsqueeze(-1 - self.edges.axes) * past.arriving(sent, c))
+        elif self.alike:
+            sums = self.weights * (sent.sum(-1, keepdim=True) - sent)
         else:
-            sums = self.weights * (sent.sum(-1, keepdim=True) - sent) if self.alike else sent @ self.weights.mT
+            sums = self.edges.product(self.weights, sent)
         return self.receive(signal, sums.unbind(-2), self.p)
 
     def _of_pairs(self, pair: Callable[..., tuple[Tensor, ...]], signal: Tensor) -> tuple[Tensor, ...]:
         """The sum of each channel over all who send, (*b, N)."""
-        p = type(self.p)._make(value.unsqueeze(-1) if value.ndim else value for value in self.p)  # of who receives
-        return tuple((self.weights * one).sum(-1) for one in pair(signal.unsqueeze(-1), signal.unsqueeze(-2), p))
+        edges = self.edges
+        p = type(self.p)._make(edges.to(value) if value.ndim else value for value in self.p)  # of who receives
+        return tuple(edges.total(self.weights * one) for one in pair(edges.to(signal), edges.source(signal), p))
 
     def lags(self, dt: float) -> Tensor:
-        """The delays in steps, (*b, N, N)."""
+        """The delays in steps, (*b, *edges)."""
         assert self.delays is not None
-        lags = self.delays / dt
-        if not self.nearest:
-            return lags
-        if torch.is_grad_enabled() and lags.requires_grad:
+        if self.nearest and torch.is_grad_enabled() and self.delays.requires_grad:
             raise ValueError(
                 "delays that are rounded to whole steps have no gradient: interpolate linearly, or search without "
                 "gradients, under torch.no_grad()."
             )
-        return torch.floor(lags + 0.5)
+        return self._in_steps(self.delays, dt)
+
+    def _in_steps(self, delays: Tensor, dt: float) -> Tensor:
+        return torch.floor(delays / dt + 0.5) if self.nearest else delays / dt
 
     def reach(self, dt: float) -> int:
         """How many steps of the past are needed, 0 without delays. Raises `ValueError` for delays beyond `longest`."""
@@ -142,7 +148,7 @@ class Link:
         if self.longest is None:
             if torch.compiler.is_compiling():
                 raise ValueError("delays that are free need max_delay= inside torch.compile, which does not see them.")
-            return int(self.lags(dt).detach().max()) + 1
+            return int(self._in_steps(late.max(), dt)) + 1
         if torch.compiler.is_compiling():
             known = (late <= self.longest).all()
             torch.ops.aten._assert_async.msg(known, "a delay is no number or beyond max_delay: allow more.")
@@ -157,12 +163,18 @@ class Link:
         if self.delays is None:
             return None
         reach = self.reach(dt)
-        return Past(self.sent(history[len(history) - reach :]), self.lags(dt), reach)
+        return Past(self.sent(history[len(history) - reach :]), self.lags(dt), reach, self.edges)
 
     @property
     def sources(self) -> set[int]:
         """The states that it reads, and `OUTPUT` if it does."""
         return {source for source in self.source if source is not None}
+
+    @property
+    def batches(self) -> list[tuple[int, ...]]:
+        """The batch axes of every leaf."""
+        pairs = (self.weights, *(() if self.delays is None else (self.delays,)))
+        return [*(value.shape[:-1] for value in self.p), *(value.shape[: -self.edges.axes] for value in pairs)]
 
     @property
     def leaves(self) -> tuple[Tensor, ...]:

@@ -20,6 +20,7 @@ from torchmass.model import NeuralMass
 from torchmass.naming import check_called, lookup
 from torchmass.owners import Owner, owner
 from torchmass.partition import Part
+from torchmass.sparse import is_sparse
 from torchmass.system import System
 from torchmass.values import as_value, check_shape
 
@@ -201,14 +202,17 @@ def _coupling(kind: Any, node: System, conn: Any, values: dict[str, Any]) -> Cou
     if isinstance(kind, Coupling):
         if conn is not None or values:
             raise TypeError("a coupling given as an instance holds its own weights and parameters.")
-        weights = as_value("the weights of the coupling", kind.weights, node.like)
-        pairs = weights.expand(*weights.shape[:-2], kind.in_size, kind.in_size)
-        check_shape("the weights of the coupling", pairs, "edge", node.in_size)
+        as_value("the weights of the coupling", kind.weights, node.like)
+        if kind.in_size != node.in_size:
+            raise ValueError(
+                f"the weights of the coupling must be (*b, N, N) with [to, from] and N={node.in_size}, got "
+                f"those of {kind.in_size} nodes."
+            )
         return kind
     if conn is None:
         raise TypeError("Network needs conn=, the (N, N) weights [to, from].")
     cls = lookup("torchmass", "coupling", kind, COUPLINGS)
-    weights = as_value("conn", conn, node.like)
-    if weights.ndim:
-        check_shape("conn", weights, "edge", node.in_size)
+    given = conn if is_sparse(conn) else as_value("conn", conn, node.like)
+    if given.ndim:
+        check_shape("conn", given, "edge", node.in_size)
     return cls(conn, node.in_size, like=node.like, **values)

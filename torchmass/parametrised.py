@@ -66,9 +66,15 @@ class Parametrised(nn.Module):
             if declaration.random and isinstance(value, Distribution):
                 self._drawn[name] = value
                 value = declaration.default
-            tensor = as_value(self._label(name), value, like)
-            check_value(self._label(name), tensor, declaration, self._size(declaration))
+            tensor = self._admitted(name, value, like)
             self.fixed.register_buffer(name, tensor.clone())  # the caller's array stays the caller's
+
+    def _admitted(self, name: str, value: Any, like: Tensor) -> Tensor:
+        """A value from a user as a tensor; raises where it is none, of a wrong shape, not finite or out of bounds."""
+        label, declaration = self._label(name), self.declarations[name]
+        tensor = as_value(label, value, like)
+        check_value(label, tensor, declaration, self._size(declaration))
+        return tensor
 
     @property
     def like(self) -> Tensor:
@@ -78,6 +84,10 @@ class Parametrised(nn.Module):
 
     def _label(self, name: str) -> str:
         return f"{type(self).__name__}.{name}"
+
+    def axes_of(self, name: str) -> int:
+        """How many axes a value has besides those of a batch, unless it is a number."""
+        return 2 if self.declarations[name].per == "edge" else 1
 
     def _taking_part(self, name: str) -> Tensor | None:
         """Which entries of a value matter, True where they do; None for all."""
@@ -153,8 +163,7 @@ class Parametrised(nn.Module):
                 continue
             bounds, transform = self._free[name]
             raw, label = getattr(self.raw, name), self._label(name)
-            tensor = as_value(label, value, raw)
-            check_value(label, tensor, self.declarations[name], self._size(self.declarations[name]))
+            tensor = self._admitted(name, value, raw)
             if (part := self._taking_part(name)) is not None and raw.ndim:
                 tensor = torch.where(part, tensor, torch.as_tensor(transform(torch.zeros_like(raw))))
             if not bool(bounds.inside(tensor).all()):

@@ -20,17 +20,31 @@ def dense(value: Any) -> Any:
     return value.to_dense() if isinstance(value, Tensor) else value.toarray()
 
 
-def pattern(value: Any) -> Tensor | None:
-    """The pairs that have an entry, be it 0, (N, N); of a batch, in any member. None for what is not sparse."""
-    if not is_sparse(value):
-        return None
+def coalesced(value: Any, like: Tensor) -> Tensor:
+    """The same entries in torch's COO layout, sorted, duplicates added up; numbers of scipy are then as `like`."""
     if isinstance(value, Tensor):
-        held = value.detach().to_sparse()
-        held = held.to_dense().to_sparse() if held.dense_dim() else held
-        places = held.coalesce().indices()[-2:]
-    else:
-        held = value.tocoo()
-        places = torch.stack([torch.as_tensor(place, dtype=torch.int64) for place in (held.row, held.col)])
-    found = torch.zeros(held.shape[-2:], dtype=torch.bool, device=places.device)
-    found[places.unbind()] = True
+        held = value.to_sparse()
+        return (held.to_dense().to_sparse() if held.dense_dim() else held).coalesce()
+    held = value.tocoo()
+    places = torch.stack([torch.as_tensor(place, dtype=torch.int64) for place in (held.row, held.col)])
+    values = torch.as_tensor(held.data, dtype=like.dtype)
+    return torch.sparse_coo_tensor(places, values, held.shape, check_invariants=True).coalesce().to(like.device)
+
+
+def without_diagonal(value: Tensor) -> Tensor:
+    """A matrix, (*b, N, N), with a diagonal of 0, or where it is sparse and coalesced, with no entries there."""
+    if not is_sparse(value):
+        return value * (1 - torch.eye(value.shape[-1]).to(value))
+    places = value.indices()
+    kept = places[-2] != places[-1]
+    return torch.sparse_coo_tensor(
+        places[:, kept], value.values()[kept], value.shape, check_invariants=False, is_coalesced=True
+    )
+
+
+def pattern(value: Any, like: Tensor) -> Tensor:
+    """The pairs that have an entry in a sparse matrix, be it 0, (N, N); of a batch, in any member."""
+    held = coalesced(value, like).detach()
+    found = torch.zeros(held.shape[-2:], dtype=torch.bool, device=held.device)
+    found[held.indices()[-2:].unbind()] = True
     return found

@@ -10,8 +10,9 @@ from torchmass.couplings.linear import DiffusiveCoupling, Sending
 
 
 def _in_strength(coupling: Coupling, weights: Tensor) -> Tensor:
-    """d_i = Σ_j w_ij, (*b, N, 1); where all pairs are alike, (*b, 1, 1)."""
-    return weights * (coupling.in_size - 1) if coupling.alike else weights.sum(-1, keepdim=True)
+    """d_i = Σ_j w_ij, (*b, N), 1 where it is 0; where all pairs are alike, (*b, 1)."""
+    total = weights[..., 0] * (coupling.in_size - 1) if coupling.alike else coupling.edges.total(weights)
+    return torch.where(total == 0, 1.0, total)
 
 
 class RandomWalkLaplacianCoupling(DiffusiveCoupling):
@@ -23,10 +24,9 @@ class RandomWalkLaplacianCoupling(DiffusiveCoupling):
     """
 
     def strengths(self) -> Tensor:
-        """The weights of each node as parts of their sum, (*b, N, N)."""
+        """The weights of each node as parts of their sum, (*b, *edges)."""
         weights = super().strengths()
-        total = _in_strength(self, weights)
-        return weights / torch.where(total == 0, 1.0, total)
+        return weights / self.edges.to(_in_strength(self, weights))
 
 
 class SymmetricLaplacianCoupling(Sending):
@@ -39,11 +39,10 @@ class SymmetricLaplacianCoupling(Sending):
     """
 
     def strengths(self) -> Tensor:
-        """The weights by the roots of what reaches either node, (*b, N, N)."""
+        """The weights by the roots of what reaches either node, (*b, *edges)."""
         weights = super().strengths()
-        total = _in_strength(self, weights)
-        root = torch.sqrt(torch.where(total == 0, 1.0, total))
-        return weights / root / root.mT
+        root = torch.sqrt(_in_strength(self, weights))
+        return weights / self.edges.to(root) / self.edges.source(root)
 
     @staticmethod
     def receive(x: Tensor, sums: tuple[Tensor, ...], p: Any) -> Tensor:

@@ -39,7 +39,7 @@ class Leaf:
     def rank(self) -> int:
         """The axes of a value besides those of a batch."""
         assert isinstance(self.owner, Parametrised)
-        return 2 if self.owner.declarations[self.own].per == "edge" else 1
+        return self.owner.axes_of(self.own)
 
     def value(self) -> Tensor:
         """What it is now, in natural units."""

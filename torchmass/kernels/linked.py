@@ -1,11 +1,14 @@
 """How the links of a plan reach a kernel: the form of each, and the tensors that it reads."""
 
-from collections.abc import Sequence
+from collections.abc import MutableMapping, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.utils.weak import WeakTensorKeyDictionary
 
 from torchmass.dynamics import Dynamics
+from torchmass.edges import Edges
 from torchmass.integrators import SCHEMES, Tableau, Values
 from torchmass.kernels.plan import Plan
 from torchmass.kernels.step.exchange import DENSE, LATE, MIXED, SPARSE, TOTAL
@@ -21,6 +24,17 @@ MOST_PAIRS, PAIRS_PER_NODE = 0.15, 1 / 2500
 MOST_OF_A_PROGRAM = 2048  # nodes of a simulation, which on a GPU all are in the registers of one multiprocessor
 
 
+class Found(NamedTuple):
+    """The few edges of a matrix of weights, or None where they are not few, until it changes."""
+
+    version: int | None
+    mask: Tensor | None
+    edges: Edges | None
+
+
+FOUND: MutableMapping[Tensor, Found] = WeakTensorKeyDictionary()  # 0.2 s of each run of 4,000 nodes
+
+
 def refuse_network(plan: Plan, engine: str) -> None:
     """Raise a `TraceError` for what kernels of networks do not do."""
     nodes = plan.x0[0].shape[-1]
@@ -28,6 +42,8 @@ def refuse_network(plan: Plan, engine: str) -> None:
         raise TraceError(f"it is a network of {nodes} nodes, and a GPU's kernel takes up to {MOST_OF_A_PROGRAM}.")
     if is_transformed():
         raise TraceError("it is a network under torch.func.")
+    if nodes > MOST_NODES and any(isinstance(link.edges, Edges) for link in plan.dynamics.links):
+        raise TraceError(f"it is a sparse network of {nodes} nodes, and lists of connections take up to {MOST_NODES}.")
     if any(link.pair for link in plan.dynamics.links):
         raise TraceError("a coupling is a function of pairs of nodes, and kernels sum up what each of them sends.")
     if plan.gradient == "forward":
@@ -42,20 +58,38 @@ def form_of(link: Link, dt: float, method: str) -> str:
     if link.alike:
         return TOTAL
     if link.delays is None:
-        return SPARSE if _is_sparse(link) else DENSE
+        return DENSE if few_edges(link) is None else SPARSE
     if torch.compiler.is_compiling():
         return MIXED
     lags = link.lags(dt).detach()
-    if link.connected is not None:
-        lags = torch.where(link.connected, lags, torch.inf)  # the others do not count
+    if (connected := link.connected) is not None:
+        lags = torch.where(connected, lags, torch.inf)  # the others do not count
     return LATE if bool((lags >= least_lag(method, link.hold)).all()) else MIXED
 
 
-def _is_sparse(link: Link) -> bool:
-    nodes = link.weights.shape[-1]
-    if torch.compiler.is_compiling() or not LEAST_NODES <= nodes <= MOST_NODES or link.connected is None:
-        return False
-    return int(torch.count_nonzero(link.connected)) <= min(MOST_PAIRS, PAIRS_PER_NODE * nodes) * nodes**2
+def few_edges(link: Link) -> Edges | None:
+    """The connections that sums go over at once, where they are so few that this takes less time than all pairs."""
+    if isinstance(link.edges, Edges):
+        return link.edges if _are_few(link.edges.shape[0], link.edges.nodes) else None
+    weights, mask = link.weights, link.mask
+    if torch.compiler.is_compiling() or not LEAST_NODES <= link.edges.nodes <= MOST_NODES:
+        return None
+    version = None if weights.is_inference() else weights._version
+    held = FOUND.get(weights)
+    if held is None or version is None or held.version != version or held.mask is not mask:
+        held = FOUND[weights] = Found(version, mask, _searched(link))
+    return held.edges
+
+
+def _searched(link: Link) -> Edges | None:
+    connected, nodes = link.connected, link.edges.nodes
+    if connected is None or not _are_few(int(connected.count_nonzero()), nodes):
+        return None
+    return Edges(nodes, connected.nonzero().mT)
+
+
+def _are_few(edges: int, nodes: int) -> bool:
+    return LEAST_NODES <= nodes <= MOST_NODES and edges <= min(MOST_PAIRS, PAIRS_PER_NODE * nodes) * nodes**2
 
 
 def least_lag(method: str, hold: bool) -> float:
@@ -77,7 +111,7 @@ def link_leaves(plan: Plan, step: StepGraph) -> tuple[Values, Values]:
         if kind.is_sparse:
             pairs += _edges(link)
             continue
-        pairs += [link.weights] if kind.has_weights else []
+        pairs += [link.edges.matrix(link.weights)] if kind.has_weights else []
         if kind.is_delayed:
             moving = [channel for k, channel, _ in step.sends if k == place]
             before = _before(link, plan.dt, plan.dynamics.before(link, histories), moving)
@@ -87,26 +121,25 @@ def link_leaves(plan: Plan, step: StepGraph) -> tuple[Values, Values]:
 
 def _edges(link: Link) -> list[Tensor]:
     """The weights of the pairs that are connected, (*b, E), and their nodes, to and from, (2, E)."""
-    nodes, connected = link.weights.shape[-1], link.connected
-    assert connected is not None
-    place = connected.flatten().nonzero().squeeze(-1)
-    ends = torch.stack((place // nodes, place % nodes)).to(torch.int32)
-    return [link.weights.flatten(-2).index_select(-1, place), ends]
+    edges = few_edges(link)
+    assert edges is not None
+    weights = link.weights if edges is link.edges else edges.picked(link.weights)
+    return [weights, edges.ends.to(torch.int32)]
 
 
 def fans(links: Sequence[Link], step: StepGraph) -> tuple[int, ...]:
     """Of each link the most connections that come to a node, and that leave one, if it is one of few."""
     found: list[int] = []
     for link, kind in zip(links, step.links, strict=True):
-        pairs = link.connected if kind.is_sparse else None
-        found += [0, 0] if pairs is None else [int(pairs.sum(axis).max()) for axis in (1, 0)]
+        edges = few_edges(link) if kind.is_sparse else None
+        found += [0, 0] if edges is None else [int(end.bincount(minlength=1).max()) for end in edges.ends]
     return tuple(found)
 
 
 def _lags(link: Link, dt: float) -> Tensor:
     """The delays in steps; where there can be no connection they never end."""
-    lags = link.lags(dt)
-    pairs = None if link.mask is None else link.pairs()
+    lags = link.edges.matrix(link.lags(dt), torch.inf)
+    pairs = None if link.mask is None else link.connected
     return lags if pairs is None else torch.where(pairs, lags, torch.inf)
 
 
@@ -115,7 +148,7 @@ def _steady(dynamics: Dynamics, link: Link, x0: Values, channel: int) -> Tensor:
     sent = link.sent(dynamics.read(link, x0).detach())[..., channel, :]
     if link.alike:
         return link.weights.squeeze(-1) * (sent.sum(-1, keepdim=True) - sent)
-    return (link.weights @ sent.unsqueeze(-1)).squeeze(-1)
+    return link.edges.product(link.weights, sent.unsqueeze(-2)).squeeze(-2)
 
 
 def _before(link: Link, dt: float, history: Tensor, moving: list[int]) -> Tensor:

@@ -102,14 +102,15 @@ def _path(dynamics: Dynamics, link: Link, states: Tensor, entry: Tensor) -> tupl
     read = lambda s: dynamics.read(link, tuple(s)).expand(s[0].shape)
     signal, seen = read(states), diagonal_jacobian(lambda s: read(s).unsqueeze(0), states)[..., 0, :]
     sent = diagonal_jacobian(lambda x: link.sent(x[0]).movedim(-2, 0), signal.unsqueeze(0))[..., 0]  # (*b, N, C)
-    weights = link.weights
+    weights = link.edges.matrix(link.weights)
     if link.alike:
         weights = weights * (1 - torch.eye(signal.shape[-1]).to(weights))
     sums = (link.sent(signal) @ weights.mT).movedim(-2, 0)
     receive = lambda v: link.receive(v[0], tuple(v[1:]), link.p).expand(v[0].shape).unsqueeze(0)
     received = diagonal_jacobian(receive, torch.cat([signal.expand(sums[0].shape).unsqueeze(0), sums]))[..., 0, :]
     gains = torch.einsum("...ic,...ij,...jc->...ij", received[..., 1:], weights, sent)
-    return Path(entry, gains, seen, link.delays), received[..., 0]
+    late = None if link.delays is None else link.edges.matrix(link.delays)
+    return Path(entry, gains, seen, late), received[..., 0]
 
 
 def _driven(dynamics: Dynamics, x: Values, local: Tensor, ports: Tensor) -> tuple[Tensor, Tensor]:
