@@ -135,6 +135,8 @@ class Edges:
 
     def _entries(self, held: Tensor, values: Tensor) -> Tensor:
         """What a sparse matrix with these values, or a batch, has for each; 0 where it has no entry."""
+        if torch.equal(held.indices(), self.ends):  # as nearly always; what follows takes 0.3 µs an entry
+            return values
         (*members, to, source), (*sizes, _, _) = held.indices(), held.shape
         own, none = to * self.nodes + source, to.new_tensor([self.nodes**2])
         place = torch.cat((self.place, none))
