@@ -26,21 +26,27 @@ class Coupling(Parametrised):
     `receive(x, sums, p)` turns the node's own signal and the weighted sum of each channel into its input. `p` is a
     named tuple of the declared parameters. What does not separate into what each node sends defines `pair(x, y, p)` in
     place of `send`, of a receiver's signal x and a sender's y, \(\sum_j w_{ij}\,\mathrm{pair}(x_i, x_j)\): without
-    delays, and eager, since it costs N² evaluations at every stage. An instance is built from its weights, `(N, N)` or
-    `(B, N, N)`, and a value for any parameter. Weights may be sparse, of torch or of scipy: duplicates are added up,
-    and where there are entries, zeros among them, is the `mask` unless one is given. A number, given with `in_size`, is
-    the weight of every pair of different nodes: without delays, sums are then taken over all nodes at once, in O(N).
+    delays, and eager, since it costs an evaluation for every pair at every stage. An instance is built from its
+    weights, `(N, N)` or `(B, N, N)`, and a value for any parameter. A number, given with `in_size`, is the weight of
+    every pair of different nodes: without delays, sums are then taken over all nodes at once, in O(N).
+
+    Weights may be sparse, of torch or of scipy, which takes memory of O(E). Then the E pairs with an entry are
+    connected (those of any member of a batch; those of `mask` if it is given), zeros among them, and no others;
+    duplicates are added up. What connections have, as `coupling.weights` and `raw.weights`, is `(*b, E)`, in the order
+    of `coupling.ends`, (2, E), to and from, sorted; it may be given so, or as a matrix, of which delays and gains
+    elsewhere are left out, and `coupling.matrix("weights")` is dense. `torch.sparse_coo_tensor(coupling.ends,
+    coupling.weights, (N, N))` is sparse again.
 
     The weight is \(w = W \exp(g)\) of `weights` W and `log_gain` g, so that a free g keeps signs and zeros. `mask` is
     True where there may be a connection: W, and delays and distances that are fitted, stay 0 elsewhere. With
-    `symmetric` W and g are the same in both directions. The delay is \(d = \) `delays` + `distance` / `speed`, each a
-    number or `(N, N)`. What was sent is interpolated linearly between steps, or the delay is rounded to whole steps
-    (`interpolation="nearest"`, which has no gradient of delays: a run that asks for it raises); where d is a whole
-    number of steps its gradient is that towards longer delays. A delay shorter than the part of a step that has
-    passed at a stage reads between the start of the step and the stage. `max_delay`, in ms, reserves room for
-    delays that are fitted; longer ones raise. `hold` evaluates the coupling at the start of a step and keeps it
-    there, which is of first order. `source` is the state that is sent, or "output"; `target` the input it enters;
-    in a network of several models either may be a dict by group.
+    `symmetric` W and g are the same in both directions, of which sparse ones then both have an entry. The delay is
+    \(d = \) `delays` + `distance` / `speed`, each a number or a matrix. What was sent is interpolated linearly between
+    steps, or the delay is rounded to whole steps (`interpolation="nearest"`, which has no gradient of delays: a run
+    that asks for it raises); where d is a whole number of steps its gradient is that towards longer delays. A delay
+    shorter than the part of a step that has passed at a stage reads between the start of the step and the stage.
+    `max_delay`, in ms, reserves room for delays that are fitted; longer ones raise. `hold` evaluates the coupling at
+    the start of a step and keeps it there, which is of first order. `source` is the state that is sent, or "output";
+    `target` the input it enters; in a network of several models either may be a dict by group.
 
     Raises `ValueError` for wrong shapes, negative delays, speeds ≤ 0, a speed without distances, and weights where
     there is no connection.

@@ -30,14 +30,14 @@ class Network(System):
 
     `conn` is (N, N) or (B, N, N), `[to, from]`: `conn[i, j]` is the weight to node i from node j. Its diagonal is used
     as given. A sparse matrix of torch or scipy connects the pairs that have an entry and no others, also when weights
-    are fitted; what arrives at once is then summed in O(edges), as it is wherever few fixed weights are not 0. A number
-    is the weight of every pair of different nodes, summed in O(N). `coupling` is a name in
-    `torchmass.couplings.COUPLINGS` (`"diffusive"`, `"sine"`, …); it reads `coupled_var` of every node (a state, by
-    default the first, or `"output"`, that of the model) and adds to the input `target` (default: the model's port).
-    `distance` in mm and `speed` in mm/ms, or `delays` in ms, make what is sent arrive later. `conn` may also be a
-    `Connectome`, which brings the names of its regions and, where `speed` is given, its distances; or give `labels`,
-    which results carry. Further keywords are
-    parameters of the coupling (`k=0.5`) and options of `Coupling` (`interpolation`, `max_delay`, `hold`, `mask`).
+    are fitted, which are then one number an entry: see `Coupling`. What arrives at once is summed in O(edges), as it is
+    wherever few fixed weights are not 0. A number is the weight of every pair of different nodes, summed in O(N).
+    `coupling` is a name in `torchmass.couplings.COUPLINGS` (`"diffusive"`, `"sine"`, …); it reads `coupled_var` of
+    every node (a state, by default the first, or `"output"`, that of the model) and adds to the input `target`
+    (default: the model's port). `distance` in mm and `speed` in mm/ms, or `delays` in ms, make what is sent arrive
+    later. `conn` may also be a `Connectome`, which brings the names of its regions and, where `speed` is given, its
+    distances; or give `labels`, which results carry. Further keywords are parameters of the coupling (`k=0.5`) and
+    options of `Coupling` (`interpolation`, `max_delay`, `hold`, `mask`).
     `coupling` may also be an instance, built with its weights, or a dict of instances, each from its `source` to its
     `target`; `net.coupling` is what was given. `noise` is a process on `coupled_var`, or a dict of processes by state
     and input, as `noise_<state>` of the nodes.
