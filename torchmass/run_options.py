@@ -13,3 +13,6 @@ class RunOptions:
     candidates: int = 1  # along the first batch axis, to be compared: they draw the same random numbers
     first_simulation: int = 0  # of runs that name none
     seeds: torch.Generator | None = None  # where runs without a seed take theirs; torch's default generator without
+
+
+SINGLE = RunOptions()  # of a run that is asked for by itself: a constant, for torch.compile makes no dataclass

@@ -23,7 +23,7 @@ from torchmass.monitors import quantities, resolve
 from torchmass.naming import lookup, refuse
 from torchmass.observed import Watch, watching
 from torchmass.result import Result
-from torchmass.run_options import RunOptions
+from torchmass.run_options import SINGLE, RunOptions
 from torchmass.run_state import RunState
 from torchmass.start import batch_axes, origin, place
 from torchmass.stretches import in_stretches, length_of
@@ -80,7 +80,7 @@ class Simulator(nn.Module):
             raise ValueError(f"backend={backend!r} is for fixed steps; {method!r} runs in torchdiffeq.")
         self.model, self.dt, self.method, self.backend = model, float(dt), method, backend
         self.adjoint, self.rtol, self.atol = adjoint, rtol, atol
-        self.options = RunOptions()
+        self.options = SINGLE
         starts, pasts = apart(history or {})
         if starts:
             refuse("history=", "source", next(iter(starts)), (f"history_{state}" for state in model.states))

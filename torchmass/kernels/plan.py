@@ -77,6 +77,7 @@ class Plan:
     x0: Values  # each (*b, N)
     inputs: tuple[Tensor | None, ...]  # each (T or 1, *b, N or 1); None where nothing is given, which is 0
     monitors: Mapping[str, Monitor]
+    options: RunOptions
     columns: Mapping[str, Columns] = field(default_factory=dict)  # the nodes that have a state, where only some do
     histories: Values = ()  # of each source of the dynamics: the signal before the run, (H, *b, N)
     transient: int = 0
@@ -84,7 +85,6 @@ class Plan:
     seed: int | None = None
     first_step: int = 0
     first_simulation: int = 0
-    options: RunOptions = field(default_factory=RunOptions)
     checkpoint: int | str = "none"  # or "sqrt", or the steps between two states that are kept for the gradient
     grad_horizon: int = 0  # steps over which gradients are carried back; 0: all
     gradient: str = "reverse"  # or "forward"

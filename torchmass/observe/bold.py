@@ -17,6 +17,7 @@ from torchmass.kernels.plan import OutputMonitor, Plan
 from torchmass.naming import lookup
 from torchmass.observe.observer import Carry, counted, taken
 from torchmass.observe.repetition import Scanned, checked_tr
+from torchmass.run_options import SINGLE
 from torchmass.undefined import tolerated
 from torchmass.values import is_nonfinite
 
@@ -164,6 +165,7 @@ class BOLDSignal(Scanned):
             x0=x,
             inputs=(z,),
             monitors={"signal": OutputMonitor(dynamics)} if first < len(z) else {},
+            options=SINGLE,
             transient=first,
             every=every,
         )
