@@ -96,6 +96,28 @@ def test_a_dataset_holds_series_units_names_and_times():
     np.testing.assert_array_equal(found.E.sel(region="ünder"), r["E"][..., 2])
 
 
+@pytest.mark.parametrize("batch_size", [None, 2])
+@pytest.mark.parametrize("file", FILES)
+def test_both_axes_of_a_covariance_have_the_names_of_the_regions(tmp_path, file, batch_size):
+    r = run(observe=[tm.Covariance().of("E"), tm.Correlation().of("I")], batch_size=batch_size)
+    r.save(tmp_path / file)
+    batch = () if batch_size is None else ("batch",)
+    for one in (r, tm.Result.load(tmp_path / file)):
+        assert one.dims("covariance") == one.dims("correlation") == (*batch, "other_region", "region")
+        assert one.units["correlation"] == ""
+        found = one.to_xarray().covariance.sel(other_region="left", region="ünder")
+        np.testing.assert_array_equal(found, r["covariance"][..., 0, 2])
+    table = r.to_dataframe(["covariance", "correlation"])
+    assert table.index.names == [*batch, "other_region", "region"]
+
+
+def test_a_covariance_of_a_group_has_the_regions_of_the_group():
+    r = groups(observe={"clock": tm.Covariance().of("cortex_E")})
+    assert r.dims("clock") == ("other_region_cortex", "region_cortex")
+    assert r.to_xarray().other_region_cortex.values.tolist() == [0, 2]
+    assert r.to_dataframe(["clock"]).index.names == ["other_region", "region"]
+
+
 def test_a_dataset_says_how_it_was_made():
     r = remembering().run(5.0, seed=2**64 - 1)
     assert r.to_xarray().attrs == {"seed": 2**64 - 1, "dt": 0.5, "method": "heun", "backend": r.backend}

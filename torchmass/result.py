@@ -18,18 +18,26 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 FREQUENCY = "frequency"  # the axis of spectra
+OTHER = "other_"  # begins the name of the first axis of pairs
 
 
 class Quantity(NamedTuple):
     """What a series is: its unit, None where none is known, and the name and the entries of its last axis.
 
-    A spectrum has an axis of `frequencies`, in Hz, before those of batch and region.
+    A spectrum has an axis of `frequencies`, in Hz, before those of batch and region; what is said of `pairs`, as a
+    covariance, has another axis of the same entries before the last.
     """
 
     unit: str | None
     axis: str
     entries: tuple[str, ...] | tuple[int, ...]
     frequencies: tuple[float, ...] | None = None
+    pairs: bool = False
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """The names of the axes that have the entries."""
+        return (OTHER + self.axis, self.axis) if self.pairs else (self.axis,)
 
 
 class Result(Mapping[str, Tensor]):
@@ -97,20 +105,21 @@ class Result(Mapping[str, Tensor]):
     def dims(self, name: str) -> tuple[str, ...]:
         """The names of the axes of a series: `time`, `batch` (or `batch_0`, `batch_1`, …), and `region`.
 
-        What observers say has `time_<series>` and, of spectra, `frequency_<series>`; what only the nodes of one group
-        have ends in `region_<group>`; an axis of another size is `<series>_0`, ….
+        What observers say has `time_<series>` and, of spectra, `frequency_<series>`; a covariance has `other_region`
+        and `region`; what only the nodes of one group have ends in `region_<group>`; an axis of another size is
+        `<series>_0`, ….
         """
         series = lookup("the result", "series", name, self._series)
-        _, axis, entries, frequencies = self.quantities[name]
+        quantity = self.quantities[name]
         leading = [self._time_of(name)] if self._clocks.get(name, self.ts) is not None else []
-        leading += [] if frequencies is None else [f"{FREQUENCY}_{name}"]
+        leading += [] if quantity.frequencies is None else [f"{FREQUENCY}_{name}"]
         shape, batch = tuple(series.shape[len(leading) :]), tuple(next(iter(self.state.values())).shape[:-1])
         if shape[: len(batch)] != batch:
             batch = ()
         batches = ("batch",) if len(batch) == 1 else tuple(f"batch_{i}" for i in range(len(batch)))
         rest = shape[len(batch) :]
-        named = (axis,) if rest == (len(entries),) else tuple(f"{name}_{i}" for i in range(len(rest)))
-        return (*leading, *batches, *named)
+        known = rest == (len(quantity.entries),) * len(quantity.axes)
+        return (*leading, *batches, *(quantity.axes if known else (f"{name}_{i}" for i in range(len(rest)))))
 
     def _time_of(self, name: str) -> str:
         return f"time_{name}" if name in self._clocks else "time"
@@ -123,7 +132,7 @@ class Result(Mapping[str, Tensor]):
         """
         variables = {name: xarray.Variable(self.dims(name), self[name], unit) for name, unit in self.units.items()}
         quantities = self.quantities.values()
-        coords: dict[str, Sequence[Any]] = {axis: entries for _, axis, entries, _ in quantities}
+        coords: dict[str, Sequence[Any]] = {axis: known.entries for known in quantities for axis in known.axes}
         coords |= {} if self.labels is None else {"region": self.labels}
         scales = {axis: xarray.Variable((axis,), values, unit) for axis, (values, unit) in self._scales().items()}
         made = {"seed": self.seed, "dt": self.state.dt, "method": self.method, "backend": self.backend}
@@ -207,8 +216,8 @@ class Result(Mapping[str, Tensor]):
 
 
 def _quantity(name: str, variable: xarray.Variable, entries: Mapping[str, tuple[Any, ...]]) -> Quantity:
-    axis = variable.dims[-1]
-    return Quantity(variable.unit, axis, entries.get(axis, ()), entries.get(f"{FREQUENCY}_{name}"))
+    axis, frequencies = variable.dims[-1], entries.get(f"{FREQUENCY}_{name}")
+    return Quantity(variable.unit, axis, entries.get(axis, ()), frequencies, OTHER + axis in variable.dims)
 
 
 def _clock(entries: Mapping[str, tuple[Any, ...]], name: str) -> Tensor | None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from torchmass.packages import require
 
-TIME, REGION, FREQUENCY = "time", "region", "frequency"
+TIME, REGION, FREQUENCY, OTHER = "time", "region", "frequency", "other_region"
 
 
 def table(dataset: Any, series: Sequence[str]) -> Any:
@@ -34,7 +34,7 @@ def table(dataset: Any, series: Sequence[str]) -> Any:
 
 def _plain(dim: str) -> str:
     """An axis without what tells it from its like: regions of one group, times and frequencies of one observer."""
-    return next((name for name in (TIME, REGION, FREQUENCY) if dim.startswith(f"{name}_")), dim)
+    return next((name for name in (TIME, REGION, FREQUENCY, OTHER) if dim.startswith(f"{name}_")), dim)
 
 
 def _times(variable: Any) -> Any:

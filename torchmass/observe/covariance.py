@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from torchmass.observe.observer import Carry, Observer, counted, taken
+from torchmass.result import Quantity
 from torchmass.undefined import defined
 
 
@@ -37,6 +38,9 @@ class Covariance(Observer):
     def spacing(self, dt: float) -> None:
         return None
 
+    def quantity(self, seen: Quantity, dt: float) -> Quantity:
+        return seen._replace(unit=None, pairs=True)
+
 
 class Correlation(Observer):
     r"""Pearson correlation of every two signals over time, functional connectivity: (T, *b, N) to (*b, N, N).
@@ -62,3 +66,6 @@ class Correlation(Observer):
 
     def spacing(self, dt: float) -> None:
         return None
+
+    def quantity(self, seen: Quantity, dt: float) -> Quantity:
+        return seen._replace(unit="", pairs=True)
