@@ -14,6 +14,7 @@ from torchmass.kernels.cpp.pool import empty
 from torchmass.kernels.cpp.team import team
 from torchmass.kernels.finite import lost_gradient, nonfinite_gradient
 from torchmass.kernels.kernel import KERNELS, PADDING, Kernel
+from torchmass.kernels.triton.statements import BLOCK
 from torchmass.undefined import tolerated
 from torchmass.values import is_nonfinite
 
@@ -53,8 +54,9 @@ class Call(NamedTuple):
 
     @property
     def lanes(self) -> int:
-        """All nodes of all simulations, in whole vectors."""
-        return -(-prod(self.shape) // PADDING) * PADDING
+        """All nodes of all simulations, in whole vectors, or in whole programs of a GPU."""
+        width = PADDING if self.engine == "cpp" else BLOCK
+        return -(-prod(self.shape) // width) * width
 
     def path_size(self, states: int) -> int:
         """How many numbers are kept for the adjoint."""

@@ -16,13 +16,13 @@ from torchmass.kernels.call import Call, refuse_nonfinite_gradient, summed, summ
 from torchmass.kernels.cpp.native import laid_out
 from torchmass.kernels.kernel import KERNELS, Kernel
 from torchmass.kernels.step.step_graph import StepGraph
+from torchmass.kernels.triton.statements import BLOCK
 from torchmass.values import is_nonfinite
 
 # A thread has one lane, since the states, constants and normals of more would not fit its 255 registers; a program has
 # four warps, one for each scheduler of a multiprocessor, and few enough that large kernels find room. So each thread
 # reads only what it wrote itself, and no barrier is needed.
-WARPS = 4
-BLOCK = 32 * WARPS
+WARPS = BLOCK // 32
 # Products and sums may be one operation, as GCC makes them for the CPU; no loop waits for loads of the next step.
 OPTIONS = {"num_warps": WARPS, "num_stages": 1, "enable_fp_fusion": True}
 
@@ -120,7 +120,7 @@ def refuse_broken(
 def _launch(
     loop: Any, call: Call, kernel: Kernel, leaves: Sequence[Tensor], device: torch.device, given: dict[str, Any]
 ) -> None:
-    every = arguments(call, kernel.step, leaves) | given | {"BLOCK": BLOCK}
+    every = arguments(call, kernel.step, leaves) | given
     launched(loop, -(-prod(call.shape) // BLOCK), WARPS, every, device)
 
 
@@ -141,7 +141,6 @@ def arguments(call: Call, step: StepGraph, leaves: Sequence[Tensor]) -> dict[str
         "every": call.every,
         "interval": call.interval,
         "horizon": call.horizon,
-        "padded": call.lanes,
         "kept": -(-call.steps // call.interval),
         "cut": (call.steps - 1) // call.horizon * call.horizon if call.horizon else -1,
         "seed": call.seed,

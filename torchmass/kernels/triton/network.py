@@ -35,6 +35,7 @@ def {name}({arguments}):
     simulation = tl.minimum(tile * LANES + place, count - 1)
     lane = simulation * nodes + node
     cell = node * LANES + place
+    block, inside = lane // BLOCK, lane % BLOCK
     row_size = nodes * LANES  # small numbers have 32 bits, which take half the registers
     here = (node, place, simulation, nodes, count)
     zero = tl.full((NODES, LANES), 0.0, T)

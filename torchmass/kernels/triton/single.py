@@ -26,7 +26,7 @@ def _forward(p: Pieces) -> str:
     segment = [
         "begin = place * interval",
         "end = tl.minimum(begin + interval, steps)",
-        *within("if path is not None:", p.store("path", "place")),
+        *within("if path is not None:", p.store("path", "kept", "place")),
         *_steps(p, within("if t == due:", [*rows, "row += 1", "due += every"])),
     ]
     lines = [
@@ -47,8 +47,8 @@ def _adjoint(p: Pieces) -> str:
         "place = kept - 1 - back",
         "begin = place * interval",
         "end = tl.minimum(begin + interval, steps)",
-        *p.load("path", "place"),
-        *_steps(p, (), p.store("scratch", "(t - begin)")),
+        *p.load("path", "kept", "place"),
+        *_steps(p, (), p.store("scratch", "interval", "t - begin")),
         *within("for tile in range(0, (end - begin + TILE - 1) // TILE):", _tile(p)),
     ]
     lines = [
@@ -85,7 +85,7 @@ def _back(p: Pieces) -> list[str]:
         "t = last - 1 - i",
         *within("if (t == due) & (row >= 0):", [*rows_back(p), "row -= 1", "due -= every"]),
         *within("if lost is not None:", (watched(k, len(p.states)) for k in p.states)),
-        *p.load("scratch", "(t - begin)"),
+        *p.load("scratch", "interval", "t - begin"),
         *p.feed(LATE),
         *body.move("g", code.step_back.states).lines,
         *within("if (t == cut) & (t > 0):", [*(f"g_{k} = zero" for k in p.states), "cut -= horizon"]),
@@ -112,7 +112,7 @@ def output_back(p: Pieces, value: str, prefix: str) -> list[str]:
 
 def flush(p: Pieces) -> list[str]:
     """What a tile has added up goes on in double."""
-    places = [f"parts + {k} * padded + lane" for k in range(p.code.sums)]
+    places = [p.part(k) for k in range(p.code.sums)]
     return [write(place, f"{read(place)} + p_{k}") for k, place in enumerate(places)]
 
 
@@ -120,7 +120,7 @@ def close(p: Pieces) -> str:
     """The gradients of the leaves from the sums, in double; apart, since the loop has no room for the leaves."""
     code, graph = p.code, p.graph
     given = {graph.input(f"sum_{k}"): f"s_{k}" for k in range(code.sums)}
-    found = [f"s_{k} = {read(f'parts + {k} * padded + lane')}" for k in range(code.sums)]
+    found = [f"s_{k} = {read(p.part(k))}" for k in range(code.sums)]
     body = Block(code, p.exact | given, "c", "tl.float64").compute(graph.needed(code.totals))
     body.called |= {graph.input(f"total_{k}"): body.name(node) for k, node in enumerate(code.totals)}
     body.compute(graph.needed(code.closed))

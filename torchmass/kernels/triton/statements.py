@@ -13,8 +13,9 @@ from torchmass.kernels.step.step_code import StepCode
 
 NUMBERS = (
     *("lanes", "nodes", "simulations", "steps", "first_step", "first_simulation", "every", "interval", "horizon"),
-    *("padded", "kept", "row", "due", "cut", "seed"),
+    *("kept", "row", "due", "cut", "seed"),
 )  # the first row that is met, the step that ends with it, and the first that begins with a cut of the gradient
+BLOCK = 128  # lanes of a program of single nodes
 TILE = 16  # steps that are computed again from a kept state, and whose gradients are added up in the number type
 AT = "leaf_{0} + simulation * leaf_{0}_simulation + node * leaf_{0}_node"
 HEAD = '''"""Generated: the loop of {states}."""
@@ -26,14 +27,17 @@ from torchmass.kernels.triton import device as tm
 
 T = tl.constexpr(tl.{dtype})
 TILE = tl.constexpr({tile})
+BLOCK = tl.constexpr({block})
 '''
 OPENING = """
 
 @triton.jit(do_not_specialize={plain}, do_not_specialize_on_alignment={pointers})
-def {name}({arguments}, BLOCK: tl.constexpr):
-    lane = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
+def {name}({arguments}):
+    block = tl.program_id(0).to(tl.int64)
+    lane = block * BLOCK + tl.arange(0, BLOCK)
     live = lane < lanes
     lane = tl.minimum(lane, lanes - 1)  # past the end the last lane again, so that no value depends on its place
+    inside = lane - block * BLOCK
     simulation = lane // nodes
     node = lane % nodes
     draws = (first_simulation + simulation % simulations).to(tl.uint32)
@@ -120,7 +124,9 @@ class Pieces:
 
     def module(self, *functions: str) -> str:
         """A module of some kernels."""
-        return HEAD.format(states=", ".join(self.code.step.states), dtype=self.dtype, tile=TILE) + "".join(functions)
+        return HEAD.format(states=", ".join(self.code.step.states), dtype=self.dtype, tile=TILE, block=BLOCK) + "".join(
+            functions
+        )
 
     def function(self, name: str, arguments: Sequence[str], lines: Iterable[str]) -> str:
         """A kernel that has these arguments beside numbers and leaves."""
@@ -166,14 +172,21 @@ class Pieces:
         after = self.code.after
         return Block(self.code, self.known, "v").compute(self.code.in_step(after)).move("x", after).lines
 
-    def store(self, to: str, place: str) -> list[str]:
-        """Keep all states at a place."""
-        return [write(self.kept(to, place, k), f"x_{k}") for k in self.states]
+    def store(self, to: str, rows: str, row: str) -> list[str]:
+        """Keep all states in a row of this many."""
+        return [write(self.kept(to, rows, row, k), f"x_{k}") for k in self.states]
 
-    def load(self, source: str, place: str) -> list[str]:
+    def load(self, source: str, rows: str, row: str) -> list[str]:
         """Take them from there."""
-        return [f"x_{k} = {read(self.kept(source, place, k))}" for k in self.states]
+        return [f"x_{k} = {read(self.kept(source, rows, row, k))}" for k in self.states]
 
-    def kept(self, of: str, place: str, k: int) -> str:
-        """Where a state is kept."""
-        return f"{of} + ({place} * {len(self.states)} + {k}) * padded + lane"
+    def kept(self, of: str, rows: str, row: str, k: int) -> str:
+        """Where a state is kept: lanes by blocks, so that places differ by numbers that are known to the compiler.
+
+        Those of all states, or of all sums, then take the registers of one.
+        """
+        return f"{of} + (block * {rows} + {row}) * {len(self.states)} * BLOCK + inside + {k} * BLOCK"
+
+    def part(self, k: int) -> str:
+        """Where a sum is."""
+        return f"parts + block * {self.code.sums} * BLOCK + inside + {k} * BLOCK"
