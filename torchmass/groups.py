@@ -176,6 +176,11 @@ class Groups(System):
         one = torch.ones_like(self.group)
         return sending(link, chosen(self.group, [None if source is None else one for source in link.source]))
 
+    @property
+    def noise(self) -> Mapping[str, nn.Module]:
+        """The processes of all groups, by what they drive."""
+        return {g.called(name): process for g in self.members for name, process in g.model.noise.items()}
+
     def attach(self, noise: Mapping[str, Any]) -> Self:
         """Drive states and inputs, named `<group>_<name>`, with a process each; returns self."""
         known = {

@@ -40,7 +40,7 @@ class Network(System):
     options of `Coupling` (`interpolation`, `max_delay`, `hold`, `mask`).
     `coupling` may also be an instance, built with its weights, or a dict of instances, each from its `source` to its
     `target`; `net.coupling` is what was given. `noise` is a process on `coupled_var`, or a dict of processes by state
-    and input, as `noise_<state>` of the nodes.
+    and input, as `noise_<state>` of the nodes, which must have none there.
 
     Couplings without delays are evaluated at every stage of a step, those with delays read the past at the stage's
     time; before the run the signal has been what it is at its start, unless `x0` gives `history_<source>`, (H, *b, N).
@@ -55,7 +55,7 @@ class Network(System):
     the fused loop as 80 Jansen–Rit nodes, with gradients 1.8 times.
 
     Raises `ValueError` for weights of a wrong shape, unknown states or ports, indices that are missing or occur twice,
-    and for mixed dtypes or devices.
+    a second noise on what has one, and for mixed dtypes or devices.
     """
 
     node: Any  # the model of all nodes, or `Groups` of several
@@ -90,7 +90,9 @@ class Network(System):
         for part in self.couplings.values():
             self._ends(part)
         if noise is not None:
-            nodes.attach(noise if isinstance(noise, Mapping) else dict.fromkeys(self._coupled(), noise))
+            given = noise if isinstance(noise, Mapping) else dict.fromkeys(self._coupled(), noise)
+            _refuse_second(nodes, given)
+            nodes.attach(given)
 
     @property
     def couplings(self) -> Mapping[str, Coupling]:
@@ -190,6 +192,17 @@ def taken_apart(conn: Any, labels: Sequence[str] | None, values: dict[str, Any])
     given = {name: value for name, value in values.items() if value is not None}
     distance = {"distance": conn.distances} if "speed" in given else {}
     return conn.weights, conn.labels if labels is None else labels, distance | given
+
+
+def _refuse_second(nodes: NeuralMass | Groups, noise: Mapping[str, Any]) -> None:
+    """Raise a `ValueError` for noise on what has another already."""
+    held = dict(nodes.noise.items())
+    for name, process in noise.items():
+        if process is not None and held.get(name, process) is not process:
+            raise ValueError(
+                f"{nodes.label} already has noise on {name}, {held[name]!r}, and Network(noise=…) gives {process!r}: a "
+                f"state or an input has one; leave out one of them, or replace it by node.attach({{{name!r}: …}})."
+            )
 
 
 def _names(labels: Sequence[str] | None, in_size: int) -> tuple[str, ...] | None:
