@@ -232,7 +232,7 @@ def test_a_second_noise_on_what_has_one_is_refused():
     first, second = tm.WhiteNoise(0.3), tm.OUProcess(0.2)
     with pytest.raises(ValueError, match=r"HopfStep already has noise on x, WhiteNoise\(sigma=0.3\), and .* OUProcess"):
         network(tm.HopfStep(3, noise_x=first), noise=second)
-    with pytest.raises(ValueError, match=r"Groups already has noise on a_x, Wh.*; leave out one of them, or replace it"):
+    with pytest.raises(ValueError, match=r"Groups already has noise on a_x, Wh.*; leave out one of them"):
         tm.Network({"a": (tm.HopfStep(3, noise_x=first), [0, 1, 2])}, W, noise={"a_x": second})
     assert list(network(tm.HopfStep(3, noise_x=first), noise={"y": second, "x": first}).node.noise) == ["x", "y"]
     assert network(tm.HopfStep(3, noise_x=first).attach({"x": second}), noise=second).node.noise["x"] is second

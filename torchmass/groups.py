@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from inspect import ismethod
 from typing import Any, NamedTuple, Self
 
 import torch
@@ -13,7 +14,7 @@ from torchmass.declare import Input, State, renamed
 from torchmass.drives import Drive
 from torchmass.dynamics import Dynamics
 from torchmass.links import HISTORY, Link
-from torchmass.mixture import mixture, sending
+from torchmass.mixture import Mixture, mixture, sending
 from torchmass.model import NeuralMass
 from torchmass.naming import lookup
 from torchmass.partition import Part, partition
@@ -151,14 +152,14 @@ class Groups(System):
         """The equations of all groups, of which each node follows its own."""
         drives: list[Drive] = []
         groups = self.members
-        mixed, parts = mixture(*((g.name, type(g.model)) for g in groups)), [g.model.dynamics() for g in groups]
+        mixed, parts = self._mixture(), [g.model.dynamics() for g in groups]
         memory = mixed.first_state[-1]  # where processes begin
         for k, (group, part) in enumerate(zip(groups, parts, strict=True)):
             drives += (mixed.drive(k, drive, memory, group.own, group.noise) for drive in part.drives)
             memory += len(group.processes)
         values = (group.own.spread(value) for group, part in zip(groups, parts, strict=True) for value in part.p)
         return Dynamics(
-            derivative=mixed.derivative,
+            derivative=self.derivative if self._learned else mixed.derivative,
             output=mixed.output,
             States=mixed.States,
             Inputs=mixed.Inputs,
@@ -166,6 +167,20 @@ class Groups(System):
             bounds=tuple(bounds for part in parts for bounds in part.bounds),
             drives=tuple(drives),
         )
+
+    @property
+    def _learned(self) -> bool:
+        """Whether the derivative of a group is a method, which calls modules of its model."""
+        return any(map(ismethod, (model.derivative for model in self.by_name.values())))
+
+    def _mixture(self) -> Mixture:
+        groups = tuple((name, type(model)) for name, model in self.by_name.items())
+        derivatives = tuple(model.derivative for model in self.by_name.values())
+        return Mixture(groups, derivatives) if self._learned else mixture(groups)
+
+    def derivative(self, s: Any, u: Any, p: Any) -> tuple[Tensor, ...]:
+        """The derivatives of all states where that of a group is a method: one itself, of which no kernel is made."""
+        return self._mixture().derivative(s, u, p)
 
     def limited(self, link: Link) -> Link:
         """The link, which nodes of a group without a source send nothing through."""

@@ -26,6 +26,7 @@ class Mixture:
     """
 
     groups: tuple[tuple[str, type[NeuralMass]], ...]
+    derivatives: tuple[Callable[[Any, Any, Any], tuple[Tensor, ...]], ...]  # of the models, methods of some
 
     def _named(self, names: Callable[[type[NeuralMass]], Sequence[str]]) -> list[str]:
         return [f"{group}_{name}" for group, cls in self.groups for name in names(cls)]
@@ -77,7 +78,7 @@ class Mixture:
         for k, (mine, cls, states, values) in enumerate(self._each(s, p)):
             inputs = u[self.first_input[k] : self.first_input[k + 1]]
             own = cls.Inputs(*(torch.where(mine, value, 0.0) for value in inputs))
-            slopes += (torch.where(mine, slope, 0.0) for slope in cls.derivative(states, own, values))
+            slopes += (torch.where(mine, slope, 0.0) for slope in self.derivatives[k](states, own, values))
         return tuple(slopes)
 
     def output(self, s: Any, p: Any) -> Tensor:
@@ -101,9 +102,9 @@ class Mixture:
 
 
 @cache
-def mixture(*groups: tuple[str, type[NeuralMass]]) -> Mixture:
+def mixture(groups: tuple[tuple[str, type[NeuralMass]], ...]) -> Mixture:
     """The one mixture of these groups: kernels are found by the functions of which they are made."""
-    return Mixture(groups)
+    return Mixture(groups, tuple(cls.derivative for _, cls in groups))
 
 
 @dataclass(frozen=True)
