@@ -100,7 +100,7 @@ def row_of(case: "GpuCase", device: str, limits: dict[str, Any]) -> dict[str, An
 
 def requirements(rows: list[dict[str, Any]]) -> list[list[str]]:
     """What must be reached on an H200."""
-    single, double, gradient, batch, _, one = rows
+    single, double, gradient, batch, _, one, _ = rows
     jax, cpu = batch["jax"], one.get("cpu")
     slower = jax / batch["median"] if isinstance(jax, float) else None
     claims = [

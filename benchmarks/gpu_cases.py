@@ -85,6 +85,7 @@ class GpuCase:
 HEADLINE = GpuCase("Reduced Wong–Wang with BOLD", "rww", 32_768, 100, 600_000, method="euler")
 BATCH = GpuCase("Montbrió–Pazó–Roxin", "mpr", 4096, 80, 1000, longest=75.0)
 ONE = GpuCase("one network", "mpr", 1, 80, 10_000)
+LARGE = replace(ONE, name="more nodes than a program holds", regions=4096, steps=1000)
 CASES = (
     HEADLINE,
     replace(HEADLINE, dtype=torch.float64),
@@ -92,4 +93,5 @@ CASES = (
     BATCH,
     replace(BATCH, gradient=True),
     ONE,
+    LARGE,
 )

@@ -9,8 +9,8 @@ from covering import every, pairwise
 import torchmass as tm
 from torchmass import stretches
 from torchmass.integrators import INTEGRATORS
-from torchmass.kernels import linked
-from torchmass.kernels.triton import tiles
+from torchmass.kernels import choice, linked
+from torchmass.kernels.triton import launch, launches, tiles
 
 BATCHES = ["none", "k", "a", "weights", "delays", "x0"]  # what differs among simulations
 AXES = {
@@ -20,13 +20,22 @@ AXES = {
     "coupling": ["diffusive", "sine", "sigmoidal"],
     "grad_horizon": [None, 5],
     "dtype": [torch.float64, torch.float32],
+    "programs": ["one", "several"],  # that have the nodes of a simulation
 }
+PROGRAMS = pytest.mark.parametrize("programs", AXES["programs"])
 STEPS = 10  # more than are summed at once where delays are long, and than have a block of random numbers
 
 
 @pytest.fixture(autouse=True)
 def few_programs(monkeypatch):
     monkeypatch.setattr(tiles, "PROGRAMS", 1)  # as if there were more simulations than programs
+
+
+def hold(monkeypatch, programs):
+    """Have one program for all nodes, or several that hold two each."""
+    if programs == "several":
+        monkeypatch.setattr(tiles, "MOST", 1)
+        monkeypatch.setattr(tiles, "LEAST", 2)
 
 
 def name(case):
@@ -53,7 +62,8 @@ def batch_of(net, batch):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("case", every(AXES) if FULL else pairwise(AXES), ids=name)
-def test_a_network_in_triton_is_the_eager_one(case):
+def test_a_network_in_triton_is_the_eager_one(case, monkeypatch):
+    hold(monkeypatch, case["programs"])
     link, batch = case["link"], case["batch"]
     if (batch == "weights" and link == "all alike") or (batch == "delays" and "delays" not in LINKS[link]):
         batch = "k"
@@ -83,7 +93,9 @@ def differences(values, truth):
     }
 
 
-def test_several_couplings_from_states_and_outputs_are_the_same():
+@PROGRAMS
+def test_several_couplings_from_states_and_outputs_are_the_same(programs, monkeypatch):
+    hold(monkeypatch, programs)
     delays, weights = pairs(2), pairs(1) / N
     node = tm.JansenRitStep(N, mu=150.0, noise_E_inp=tm.OUProcess(10.0, 5.0), init_M=torch.linspace(0, 0.1, N))
     rate = tm.SigmoidalJansenRitCoupling(weights, source="output", target="E_inp", delays=0.1 + delays, k=50.0)
@@ -101,8 +113,10 @@ def test_several_couplings_from_states_and_outputs_are_the_same():
         assert (ours - expected).abs().max() <= 1e-11 * expected.abs().max()
 
 
+@PROGRAMS
 @pytest.mark.parametrize("link", ["late", "some shorter than a step"])
-def test_a_history_and_an_input_that_are_given_have_the_same_gradient(link):
+def test_a_history_and_an_input_that_are_given_have_the_same_gradient(link, programs, monkeypatch):
+    hold(monkeypatch, programs)
     net = network(link)
     history, drive = torch.randn(120, N, requires_grad=True), torch.randn(STEPS, N, requires_grad=True)
 
@@ -115,7 +129,9 @@ def test_a_history_and_an_input_that_are_given_have_the_same_gradient(link):
         torch.testing.assert_close(ours, expected, rtol=1e-11, atol=1e-13)
 
 
-def test_few_connections_are_summed_one_by_one(monkeypatch):
+@PROGRAMS
+def test_few_connections_are_summed_one_by_one(programs, monkeypatch):
+    hold(monkeypatch, programs)
     monkeypatch.setattr(linked, "LEAST_NODES", 1)
     monkeypatch.setattr(linked, "PAIRS_PER_NODE", 1.0)
     monkeypatch.setattr(linked, "MOST_PAIRS", 0.5)
@@ -184,14 +200,45 @@ def test_what_is_observed_in_a_run_is_what_is_observed_of_its_series(monkeypatch
     torch.testing.assert_close(ours, plain)
 
 
-def test_more_nodes_than_a_program_holds_are_refused(monkeypatch):
-    monkeypatch.setattr(linked, "MOST_OF_A_PROGRAM", N - 1)
-    with pytest.raises(ValueError, match=f"network of {N} nodes, and a GPU's kernel takes up to {N - 1}"):
-        tm.Simulator(network("late"), 0.1, backend="triton").run(1.0)
+@PROGRAMS
+@pytest.mark.parametrize("link", ["at once", "all alike", "late", "some shorter than a step"])
+def test_what_is_sent_lasts_as_long_as_it_is_needed_where_nothing_is_kept_for_a_gradient(link, programs, monkeypatch):
+    hold(monkeypatch, programs)
+    net = network(link, **({"delays": 0.1 + pairs(2)} if link == "late" else {}))
+    run = lambda backend: tm.Simulator(net, 0.1, backend=backend).run(4.0, seed=3, transient=0.5, sample_every=3)
+    with torch.no_grad():
+        ours, expected = run("triton"), run("eager")
+    for key in ("x", "y"):
+        torch.testing.assert_close(ours[key], expected[key], rtol=1e-12, atol=1e-14)
+        torch.testing.assert_close(ours.state[key], expected.state[key], rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize(("shortest", "together"), [(0.25, 2), (0.45, 4), (3.0, 8)])
+def test_a_launch_has_the_steps_that_the_shortest_delay_allows(shortest, together, monkeypatch):
+    hold(monkeypatch, "several")
+    counted = []
+    monkeypatch.setattr(launches, "launched", lambda *given: counted.append(given) or launched(*given))
+    launched = launch.launched
+    net = network("late", delays=shortest + 2 * (pairs(2) - pairs(2).min()))
+    assert_same(net, backend="triton", duration=2.0)
+    steps = [given[3]["end"] - given[3]["begin"] for given in counted if "end" in given[3]]
+    assert max(steps) == together
+    assert sum(steps) == 2 * 20  # forward and back
+
+
+def test_a_network_of_several_programs_says_so(monkeypatch):
+    hold(monkeypatch, "several")
+    monkeypatch.setattr(choice, "engine_of", lambda plan: "triton")
+    net = network("at once")
+    told = tm.Simulator(net, 0.1, backend="triton").explain(1.0)
+    assert "they meet between 21 launches" in str(told)  # one that starts, and two of each step
+    assert "take each stage of a step" in tm.Simulator(net, 0.1).explain(30.0).why
 
 
 @pytest.mark.filterwarnings("ignore:(overflow|invalid):RuntimeWarning")
-def test_a_gradient_that_breaks_names_step_and_state():
+@PROGRAMS
+def test_a_gradient_that_breaks_names_step_and_state(programs, monkeypatch):
+    hold(monkeypatch, programs)
     node = tm.LinearStep(2, gamma=0.0, init_x=torch.tensor([1.0, 2.0])).free("init_x")
     net = tm.Network(node, [[0.0, 1.0], [1.0, 0.0]], coupling="additive", k=1e60)
     messages = []

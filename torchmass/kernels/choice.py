@@ -12,6 +12,7 @@ from torchmass.kernels.step.exchange import DENSE
 from torchmass.kernels.step.trace import TraceError
 from torchmass.kernels.transforms import derivatives
 from torchmass.kernels.triton import modules
+from torchmass.kernels.triton.tiles import is_split
 
 WORTH_BUILDING = 200  # steps; building takes about a second
 # Bytes of a matrix that no longer fits the second cache, through which the fused loop goes once for each of how many
@@ -35,7 +36,7 @@ def choose(plan: Plan, asked: str) -> Choice:
     if torch.compiler.is_compiling():  # one operator in the graph of torch.compile; eager steps could not be in it
         return Choice("fused", "inside torch.compile")
     reason = _against_fused(plan)
-    chosen = Choice("eager", reason) if reason else Choice("fused", "the whole loop is one generated kernel")
+    chosen = Choice("eager", reason) if reason else Choice("fused", _how(plan))
     build.said_once(f"backend {chosen.backend!r} for {plan.method} with {', '.join(plan.names)}: {chosen.why}")
     return chosen
 
@@ -59,6 +60,14 @@ def _against_fused(plan: Plan) -> str | None:
     if plan.steps < WORTH_BUILDING and not plan.options.often and not KERNELS[name].is_built(plan.x0[0].dtype, engine):
         return f"a run of fewer than {WORTH_BUILDING} steps does not pay for building a kernel, and none is built yet"
     return None
+
+
+def _how(plan: Plan) -> str:
+    """How the fused loop goes."""
+    nodes = plan.x0[0].shape[-1]
+    if engine_of(plan) == "triton" and plan.dynamics.links and is_split(nodes):
+        return f"generated kernels take each stage of a step, since a program of a GPU holds fewer than {nodes:,} nodes"
+    return "the whole loop is one generated kernel"
 
 
 def _at_once(plan: Plan) -> bool:

@@ -11,6 +11,8 @@ from torchmass.kernels.coupled import path_size
 from torchmass.kernels.fused import call_of, engine_of, kernel_of, leaves_of
 from torchmass.kernels.kernel import KERNELS
 from torchmass.kernels.plan import Plan
+from torchmass.kernels.triton.launches import launches
+from torchmass.kernels.triton.tiles import Tiles
 from torchmass.stretches import length_of
 
 KERNELLED = ("fused", "triton")
@@ -26,6 +28,7 @@ class Fused:
     path: int  # bytes of these states
     threads: int
     built: bool
+    launches: int  # more than one where a program of a GPU does not hold all nodes of a network
 
     def __str__(self) -> str:
         lines = [
@@ -34,6 +37,8 @@ class Fused:
         if self.gradient_operations:
             kept = "every step" if self.interval == 1 else f"a state every {self.interval} steps"
             lines.append(f"with its gradient {self.gradient_operations}, for which {kept} is kept")
+        if self.launches > 1:
+            lines.append(f"a program holds some of the nodes, and they meet between {self.launches:,} launches")
         return "\n".join([*lines, f"{self.threads} thread{'s' if self.threads > 1 else ''}"])
 
 
@@ -84,7 +89,9 @@ def _fused(plan: Plan, engine: str) -> Fused:
     path = kept * like.element_size() if reverse else 0
     interval = length if stretched else 1 if kernel.step.links else call.interval
     many = threads(call, kernel, leaves, wanted) if engine == "cpp" else prod(call.shape)  # of a GPU, one a lane
-    return Fused(forward, backward, interval, path, many, kernel.is_built(like.dtype, engine))
+    at_once = engine == "cpp" or not kernel.step.links
+    count = 1 if at_once else len(list(launches(Tiles(call, kernel, like.element_size()), leaves, back=False)))
+    return Fused(forward, backward, interval, path, many, kernel.is_built(like.dtype, engine), count)
 
 
 def _bytes(count: float) -> str:

@@ -80,7 +80,7 @@ def kernel_of(plan: Plan, engine: str) -> str:
             raise TraceError(f"its {maths.__name__} is a method, and what it reads of its module is not in the kernel.")
     driven = tuple(ABSENT if u is None else HELD if u.shape[0] == 1 else TIMED for u in plan.inputs)
     if plan.dynamics.links:
-        refuse_network(plan, engine)
+        refuse_network(plan)
     forms = [form_of(link, plan.dt, plan.method) for link in plan.dynamics.links]
     return kernel_name(*StepKind.of(plan.dynamics, plan.method, driven, forms))
 

@@ -17,7 +17,7 @@ from torchmass.kernels.step.step_code import StepCode
 from torchmass.kernels.step.step_graph import StepGraph, StepKind, trace_step
 from torchmass.kernels.step.tangent import tangent
 from torchmass.kernels.transforms import constant_when_compiled
-from torchmass.kernels.triton import modules, network_back, single
+from torchmass.kernels.triton import modules, network_back, single, stages_back
 from torchmass.kernels.triton.statements import TILE
 
 DTYPES = {torch.float32: "float", torch.float64: "double"}
@@ -31,7 +31,7 @@ class Kernel:
         self.step = step
         self._codes: dict[tuple[int, ...] | None, StepCode] = {}
         self._libraries: dict[tuple[torch.dtype, tuple[int, ...] | None], ctypes.CDLL] = {}
-        self._modules: dict[tuple[torch.dtype, tuple[int, ...] | None], ModuleType] = {}
+        self._modules: dict[tuple[torch.dtype, tuple[int, ...] | None, bool], ModuleType] = {}
         self._forward: dict[
             torch.dtype, tuple[str, tuple[str, ...]]
         ] = {}  # sources, of which short runs ask every time
@@ -58,11 +58,12 @@ class Kernel:
             self._libraries[key] = build.load(*self._source(dtype, wanted))
         return self._libraries[key]
 
-    def module(self, dtype: torch.dtype, wanted: Sequence[int] | None = None) -> ModuleType:
-        """The same loop in Triton, which compiles it for the device of its first call."""
-        key = dtype, None if wanted is None else tuple(wanted)
+    def module(self, dtype: torch.dtype, wanted: Sequence[int] | None = None, *, is_split: bool = False) -> ModuleType:
+        """The same loop in Triton, which compiles it for the device of its first call; or split into launches."""
+        key = dtype, None if wanted is None else tuple(wanted), is_split
         if key not in self._modules:
-            write = network_back.source if self.step.links else single.source
+            whole = network_back.source if self.step.links else single.source
+            write = stages_back.source if is_split else whole
             self._modules[key] = modules.load(write(self.code(wanted), str(dtype).removeprefix("torch.")))
         return self._modules[key]
 
@@ -78,7 +79,7 @@ class Kernel:
     def is_built(self, dtype: torch.dtype, engine: str) -> bool:
         """Whether the forward loop can be had without compiling."""
         if engine == "triton":
-            return (dtype, None) in self._modules
+            return any(key[:2] == (dtype, None) for key in self._modules)
         if (dtype, None) in self._libraries:
             return True
         if dtype not in self._forward:

@@ -21,7 +21,6 @@ from torchmass.links import Link
 # where 5 % of 100 nodes are connected, 8 % of 200, 15 % of 400, 20 % of 1,000 (float32, Zen 3; float64: twice as many).
 LEAST_NODES, MOST_NODES = 64, 2**16  # places of nodes have 16 bits
 MOST_PAIRS, PAIRS_PER_NODE = 0.15, 1 / 2500
-MOST_OF_A_PROGRAM = 2048  # nodes of a simulation, which on a GPU all are in the registers of one multiprocessor
 
 
 class Found(NamedTuple):
@@ -35,11 +34,9 @@ class Found(NamedTuple):
 FOUND: MutableMapping[Tensor, Found] = WeakTensorKeyDictionary()  # 0.2 s of each run of 4,000 nodes
 
 
-def refuse_network(plan: Plan, engine: str) -> None:
+def refuse_network(plan: Plan) -> None:
     """Raise a `TraceError` for what kernels of networks do not do."""
     nodes = plan.x0[0].shape[-1]
-    if engine == "triton" and nodes > MOST_OF_A_PROGRAM:
-        raise TraceError(f"it is a network of {nodes} nodes, and a GPU's kernel takes up to {MOST_OF_A_PROGRAM}.")
     if is_transformed():
         raise TraceError("it is a network under torch.func.")
     if nodes > MOST_NODES and any(isinstance(link.edges, Edges) for link in plan.dynamics.links):

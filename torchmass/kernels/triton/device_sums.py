@@ -121,9 +121,21 @@ def late_back(memory, came, table, terms, here, FEW: tl.constexpr, EACH: tl.cons
 
 @triton.jit
 def altogether(value, exists):
-    """Σ_j value[j], for all nodes."""
+    """Σ_j value[j], for all nodes, which are those of the program."""
     total = tl.sum(tl.where(exists, value.to(tl.float64), 0.0), 0, keep_dims=True)
     return tl.broadcast_to(total.to(value.dtype), value.shape)
+
+
+@triton.jit
+def everywhere(memory, row, here):
+    """Σ_j row[j], of all nodes of the network, for those of the program."""
+    node, lane, _, nodes, _ = here
+    total = tl.zeros([1, lane.shape[1]], tl.float64)
+    for first in range(0, nodes, node.shape[0]):
+        j = first + tl.arange(0, node.shape[0])[:, None]
+        sent = tl.load(memory + row + j * lane.shape[1] + lane, mask=j < nodes, other=0)
+        total += tl.sum(sent.to(tl.float64), 0, keep_dims=True)
+    return tl.broadcast_to(total.to(memory.dtype.element_ty), [node.shape[0], lane.shape[1]])
 
 
 @triton.jit(do_not_specialize=["edges", "simulations", "steps"])
@@ -137,8 +149,8 @@ def correlate(
     `found` is (2, simulations, edges) where each simulation has its own, else (2, tiles, edges): a program writes sums
     of its own, in double, so that they do not depend on who comes first.
     """
-    tile = tl.program_id(0).to(tl.int64)
-    edge = tl.program_id(1) * EDGES + tl.arange(0, EDGES)[:, None]
+    tile = tl.program_id(1).to(tl.int64)  # the edges may be more than there are programs along a second axis
+    edge = tl.program_id(0) * EDGES + tl.arange(0, EDGES)[:, None]
     simulation = tile * LANES + tl.arange(0, LANES)[None, :]
     live, count = (edge < edges) & (simulation < simulations), tl.load(count)
     reads = live & (edge < count)
@@ -150,7 +162,7 @@ def correlate(
     ago = tl.zeros([EDGES, LANES], tl.int64)
     if LATE:
         ago += tl.load(back + (simulation * edges + edge if EACH else edge))
-    for t in range(0, tl.where(tl.program_id(1) * EDGES < count, steps, 0)):
+    for t in range(0, tl.where(tl.program_id(0) * EDGES < count, steps, 0)):
         one = tl.load(came + t * came_step + i, mask=reads, other=0).to(tl.float64)
         row = tl.where(ago < 0, stage + t * stage_step, sent + (t - ago) * sent_step)
         near += one * tl.load(row + j)
@@ -160,6 +172,6 @@ def correlate(
         tl.store(found + simulation * edges + edge, near, mask=live)
         tl.store(found + (simulations + simulation) * edges + edge, far, mask=live)
     else:
-        edge = tl.program_id(1) * EDGES + tl.arange(0, EDGES)
+        edge = tl.program_id(0) * EDGES + tl.arange(0, EDGES)
         tl.store(found + tile * edges + edge, tl.sum(near, 1), mask=edge < edges)
-        tl.store(found + (tl.num_programs(0) + tile) * edges + edge, tl.sum(far, 1), mask=edge < edges)
+        tl.store(found + (tl.num_programs(1) + tile) * edges + edge, tl.sum(far, 1), mask=edge < edges)

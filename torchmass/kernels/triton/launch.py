@@ -121,7 +121,7 @@ def _launch(
     loop: Any, call: Call, kernel: Kernel, leaves: Sequence[Tensor], device: torch.device, given: dict[str, Any]
 ) -> None:
     every = arguments(call, kernel.step, leaves) | given
-    launched(loop, -(-prod(call.shape) // BLOCK), WARPS, every, device)
+    launched(loop, (-(-prod(call.shape) // BLOCK),), WARPS, every, device)
 
 
 def arguments(call: Call, step: StepGraph, leaves: Sequence[Tensor]) -> dict[str, Any]:
@@ -149,10 +149,10 @@ def arguments(call: Call, step: StepGraph, leaves: Sequence[Tensor]) -> dict[str
     return numbers | strides | numbered("leaf", [view for view, *_ in laid])
 
 
-def launched(loop: Any, programs: int, warps: int, given: dict[str, Any], device: torch.device) -> None:
+def launched(loop: Any, programs: tuple[int, ...], warps: int, given: dict[str, Any], device: torch.device) -> None:
     """Run some programs of a kernel."""
     with torch.cuda.device(device) if device.type == "cuda" else nullcontext():
-        loop[(programs,)](**given, **OPTIONS | {"num_warps": warps})
+        loop[programs](**given, **OPTIONS | {"num_warps": warps})
 
 
 def numbered(name: str, tensors: Sequence[Tensor | None]) -> dict[str, Tensor | None]:

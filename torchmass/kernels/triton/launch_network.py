@@ -1,7 +1,6 @@
 """A call of a network as Triton runs it: the tensors that it writes, and what its kernels are given."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from torch import Tensor
 
@@ -9,16 +8,15 @@ from torchmass.kernels.call import Call
 from torchmass.kernels.coupled import tails
 from torchmass.kernels.kernel import KERNELS
 from torchmass.kernels.triton.launch import (
-    arguments,
     closed,
     contiguous,
     given_gradients,
-    launched,
     numbered,
     places,
     recorded,
     refuse_broken,
 )
+from torchmass.kernels.triton.launches import launch
 from torchmass.kernels.triton.link_tables import LinkTables
 from torchmass.kernels.triton.tiles import Tiles
 
@@ -31,7 +29,7 @@ def forward(call: Call, starts: Sequence[Tensor], leaves: Sequence[Tensor]) -> l
     memory = like.new_empty(tiles.count * tiles.places["end"])
     given |= numbered("tail", last) | {"memory": memory}
     given |= LinkTables(tiles, leaves).arguments(back=False)
-    _launch(kernel.module(like.dtype).forward, tiles, leaves, given)
+    launch(kernel.module(like.dtype, is_split=tiles.is_split), tiles, leaves, given, back=False)
     return [*found, *last, given["broken"], memory if call.adjoint else like.new_empty(0)]
 
 
@@ -46,16 +44,10 @@ def adjoint(call: Call, leaves: Sequence[Tensor], path: Tensor, given: Sequence[
     arguments |= given_gradients(call, len(starts), given)
     arguments |= numbered("g_tail", contiguous(given[len(call.kept) + len(starts) :])) | numbered("g_before", befores)
     arguments |= {"memory": path, "came": came, "horizon": call.horizon or call.steps} | links.arguments(back=True)
-    loop = kernel.module(path.dtype, call.wanted).adjoint
-    launch = lambda given: _launch(loop, tiles, leaves, given)
-    launch(arguments)
+    module = kernel.module(path.dtype, call.wanted, is_split=tiles.is_split)
+    run = lambda given: launch(module, tiles, leaves, given, back=True)
+    run(arguments)
     of_nodes = closed(call, kernel, leaves, found, arguments["parts"])
     pairs = links.gradients(of_links, path, came, befores)
-    refuse_broken(call, kernel, sums, [*starts, *each, *pairs], arguments, launch)
+    refuse_broken(call, kernel, sums, [*starts, *each, *pairs], arguments, run)
     return [*starts, *of_nodes, *pairs]
-
-
-def _launch(loop: Any, tiles: Tiles, leaves: Sequence[Tensor], given: dict[str, Any]) -> None:
-    call, step = tiles.call, tiles.step
-    every = arguments(call, step, leaves) | tiles.numbers | given
-    launched(loop, tiles.count, tiles.warps, {name: every[name] for name in loop.arg_names}, given["memory"].device)

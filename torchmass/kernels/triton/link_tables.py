@@ -134,7 +134,7 @@ class LinkTables:
         stage = tiles.places["later"] + waiting * row, len(tiles.waiting) * row
         sent = now if late or not arrival.level else stage
         kernel: Any = correlate
-        kernel[tiles.count, -(-len(some.to) // edges)](
+        kernel[-(-len(some.to) // edges), tiles.count](
             found, came[place * row :], tiles.places_back["end"], len(self.step.arrivals) * row,
             path[sent[0] :], path[stage[0] :], tiles.places["end"], sent[1], stage[1],
             some.to, some.source, back, some.possible.sum(), len(some.to), tiles.simulations, self.call.steps,

@@ -7,7 +7,8 @@ the same sums over the transposed graph, with time running backwards where there
 
 from torchmass.kernels.step.exchange import TOTAL, Arrival
 from torchmass.kernels.step.step_code import StepCode
-from torchmass.kernels.triton.network import SUMS, NetworkPieces, forward, sources
+from torchmass.kernels.triton.network import SUMS, forward, sources
+from torchmass.kernels.triton.network_pieces import NetworkPieces
 from torchmass.kernels.triton.single import close, each, flush, given_gradient, output_back, rows_back, watched
 from torchmass.kernels.triton.statements import TILE, Block, Pieces, read, within, write
 
@@ -22,62 +23,95 @@ def source(code: StepCode, dtype: str) -> str:
 
 def _adjoint(p: NetworkPieces) -> str:
     """The loop over time, backwards."""
-    p.ask(p.tensors, "came")
-    p.ask(p.sizes, "came_size")
     lines = [
-        *p.opening(),
-        "came += tile * came_size",
+        *opening_back(p),
         *p.states_at("steps"),
         *(line for k in p.states for line in given_gradient(f"g_{k}", f"g_end_{k}", "lane")),
         *(f"p_{k} = zero" for k in range(p.code.sums)),
         *within("if lost is not None:", ["found = (zero - 1).to(tl.int64)"]),
         *within("for back in range(0, steps):", ["t = steps - 1 - back", *_back(p)]),
         "meet()",
-        *(line for link, kind in enumerate(p.links) if kind.is_delayed for line in _before(p, link)),
-        *(write(f"g_x0_{k} + lane", f"g_{k}") for k in p.states),
+        *end_back(p),
         *within("if lost is not None:", [write("lost + lane", "found")]),
     ]
-    given = [*each("g_out", range(len(p.states) + 1)), *each("g_end", p.states), *each("g_x0", p.states)]
+    return p.function("adjoint", [*given(p), *each("g_end", p.states), *each("g_x0", p.states), "lost"], lines)
+
+
+def opening_back(p: NetworkPieces) -> list[str]:
+    """As `p.opening`, and where what comes back is."""
+    p.ask(p.tensors, "came")
+    p.ask(p.sizes, "came_size")
+    return [*p.opening(), "came += tile * came_size"]
+
+
+def given(p: NetworkPieces) -> list[str]:
+    """Gradients that are given in every step, and those that are found there."""
     tails, timed = each("g_tail", range(len(sources(p.code.step)))), each("each", range(len(p.code.timed)))
-    return p.function("adjoint", [*given, *tails, "parts", *timed, "lost"], lines)
+    return [*each("g_out", range(len(p.states) + 1)), *tails, "parts", *timed]
 
 
 def _back(p: NetworkPieces) -> list[str]:
     """One step backwards; x_k are the states after it when it begins, and before it when it ends."""
-    code = p.code
-    body, phases = _phases(p)
-    body.lines = []
-    body.add("p", code.step_back.parts).move("g", code.step_back.states)
-    each_step = zip(code.timed, code.step_back.timed, strict=True)
-    timed = (write(f"each_{k} + t * lanes + lane", body.lanes(node)) for k, (_, node) in enumerate(each_step))
+    body, lines = Block(p.code, p.known | p.code.back, "b"), list[str]()
+    for phase in range(p.last + 1):
+        body.lines = []
+        lines += [*body.compute(p.phases.back.within(phase)).lines, *come_back(p, phase, body), *at_once_back(p, phase)]
     return [
-        *within("if (t == due) & (row >= 0):", [*rows_back(p), "row -= 1", "due -= every"]),
-        *within("if lost is not None:", (watched(k, len(p.states)) for k in p.states)),
-        *p.states_at("t"),
-        *(f"a_{k} = {read(f'memory + {p.met(k)} + cell')}" for k in range(len(p.arrivals))),
+        *recorded_back(p),
+        *read_back(p),
         *p.feed("(now & 3 == 3) | (back == 0)"),
-        *phases,
-        *timed,
-        *body.lines,
-        *_sent_back(p),
-        *_tails(p),
-        *within(f"if t % {TILE} == 0:", [*flush(p), *(f"p_{k} = zero" for k in range(code.sums))]),
-        *within("if (t == cut) & (t > 0):", [*(f"g_{k} = zero" for k in p.states), "cut -= horizon"]),
+        *lines,
+        *moved_back(p, body),
+        *sent_back(p),
+        *within(f"if t % {TILE} == 0:", [*flush(p), *(f"p_{k} = zero" for k in range(p.code.sums))]),
     ]
 
 
-def _phases(p: NetworkPieces) -> tuple[Block, list[str]]:
-    """The adjoint of a step, cut where it waits for what comes back."""
-    lines, body = list[str](), Block(p.code, p.known | p.code.back, "b")
-    for phase in range(p.last + 1):
-        body.lines = []
-        body.compute(p.phases.back.within(phase))
-        mine = [(k, arrival) for k, arrival in enumerate(p.arrivals) if arrival.level == p.last - phase]
-        lines += [*body.lines, "meet()"]
-        for k, _ in mine:
-            lines += [f"d_{k} = {body.lanes(p.code.step_back.arrived[k])}", p.keep("came", _came(p, k), f"d_{k}")]
-        lines += ["meet()", *(f"t_{p.waits[a.label]} = {_at_once(p, k, a)}" for k, a in mine if a.label in p.waits)]
-    return body, lines
+def recorded_back(p: NetworkPieces) -> list[str]:
+    """The gradients of what was recorded after the step, and whether those of its states are finite."""
+    return [
+        *within("if (t == due) & (row >= 0):", [*rows_back(p), "row -= 1", "due -= every"]),
+        *within("if lost is not None:", (watched(k, len(p.states)) for k in p.states)),
+    ]
+
+
+def read_back(p: NetworkPieces) -> list[str]:
+    """The states before step t, and what arrived in it."""
+    met = (f"a_{k} = {read(f'memory + {p.met(k)} + cell')}" for k in range(len(p.arrivals)))
+    return [*p.states_at("t"), *met]
+
+
+def arriving_back(p: NetworkPieces, phase: int) -> list[tuple[int, Arrival]]:
+    """The arrivals, with their places, to which a phase has what comes back."""
+    return [(k, arrival) for k, arrival in enumerate(p.arrivals) if arrival.level == p.last - phase]
+
+
+def come_back(p: NetworkPieces, phase: int, body: Block) -> list[str]:
+    """Write down what comes back to the arrivals of a phase."""
+    lines = ["meet()"]
+    for k, _ in arriving_back(p, phase):
+        lines += [f"d_{k} = {body.lanes(p.code.step_back.arrived[k])}", p.keep("came", _came(p, k), f"d_{k}")]
+    return [*lines, "meet()"]
+
+
+def at_once_back(p: NetworkPieces, phase: int) -> list[str]:
+    """What that is to the signals of the stage for which they waited."""
+    return [f"t_{p.waits[a.label]} = {_at_once(p, k, a)}" for k, a in arriving_back(p, phase) if a.label in p.waits]
+
+
+def moved_back(p: NetworkPieces, body: Block) -> list[str]:
+    """The gradients of the states before the step, as far as the step itself has them, and of what it read."""
+    code, body.lines = p.code, []
+    timed = zip(code.timed, code.step_back.timed, strict=True)
+    body.lines += [write(f"each_{k} + t * lanes + lane", body.lanes(node)) for k, (_, node) in enumerate(timed)]
+    return body.add("p", code.step_back.parts).move("g", code.step_back.states).lines
+
+
+def end_back(p: NetworkPieces) -> list[str]:
+    """The gradients of what was before the run, and of its start."""
+    late = [link for link, kind in enumerate(p.links) if kind.is_delayed]
+    starts = (write(f"g_x0_{k} + lane", f"g_{k}") for k in p.states)
+    return [*(line for link in late for line in _before(p, link)), *starts]
 
 
 def _came(p: NetworkPieces, k: int) -> str:
@@ -89,7 +123,7 @@ def _at_once(p: NetworkPieces, k: int, arrival: Arrival) -> str:
     """What comes back to what was sent in the step, or stage, in which it arrived."""
     form = p.links[arrival.link].form
     if form == TOTAL:
-        return f"altogether(d_{k}, exists)"
+        return f"everywhere(came, {_came(p, k)}, here)" if p.is_split else f"altogether(d_{k}, exists)"
     return f"{SUMS.get(form, 'within')}(came, {_came(p, k)}, {p.table(arrival, '_back')})"
 
 
@@ -99,8 +133,8 @@ def _late(p: NetworkPieces, k: int, now: str, far: str, steps: str) -> str:
     return f"late_back(came, {rows}, {p.table(p.arrivals[k], '_back' + far)}, {steps})"
 
 
-def _sent_back(p: NetworkPieces) -> list[str]:
-    """The adjoint of what is sent as the step begins."""
+def sent_back(p: NetworkPieces) -> list[str]:
+    """The adjoint of what is sent as step t begins, after which gradients may be cut."""
     code, lines = p.code, _known_ahead(p)
     for f, (link, channel, _) in enumerate(code.step.sends):
         terms = ["zero"]
@@ -116,14 +150,15 @@ def _sent_back(p: NetworkPieces) -> list[str]:
     back, first = code.sends_back, len(code.step_back.parts) + len(code.rows_back.parts)
     body = Block(code, code.x | code.q | code.sent_back, "e").compute(code.in_step(back.nodes))
     body.add("g", ([(node, 1)] for node in back.states)).add("p", back.parts, first)
-    return [*lines, *body.lines]
+    cut = within("if (t % horizon == 0) & (t > 0):", (f"g_{k} = zero" for k in p.states))
+    return [*lines, *body.lines, *_tails(p), *cut]
 
 
 def _known_ahead(p: NetworkPieces) -> list[str]:
     """What comes back after long delays, to what was sent in as many steps."""
     late = [k for k, arrival in enumerate(p.arrivals) if p.links[arrival.link].is_delayed]
     lines = [p.keep_ahead("came", "ahead_back", k, _late(p, k, "t - t % AHEAD", "_far", "AHEAD")) for k in late]
-    return within("if (t % AHEAD == AHEAD - 1) | (back == 0):", [*lines, "meet()"]) if lines else []
+    return within("if (t % AHEAD == AHEAD - 1) | (t == steps - 1):", [*lines, "meet()"]) if lines else []
 
 
 def _tails(p: NetworkPieces) -> list[str]:
