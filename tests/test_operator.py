@@ -178,3 +178,11 @@ def test_a_second_derivative_goes_to_eager_or_raises(second):
 def test_a_tangent_of_a_tangent_is_a_run_of_its_own():
     second = lambda loss: jvp(lambda a: jvp(loss, (a,), (torch.ones(()),))[1], (A[1],), (torch.ones(()),))
     torch.testing.assert_close(second(run_loss("fused")), second(run_loss("eager")), **EXACT)
+
+
+@pytest.mark.slow
+def test_a_run_of_states_with_bounds_compiles_with_every_size_open():
+    sim, u = tm.Simulator(tm.MontbrioPazoRoxinStep(2), dt=0.1), torch.linspace(0, 1, 40).reshape(20, 2)
+    torch.compiler.reset()
+    run = lambda u: sim.run(None, inputs=u)["v"]
+    torch.testing.assert_close(torch.compile(run, dynamic=True, fullgraph=True, backend="aot_eager")(u), run(u))

@@ -1,7 +1,7 @@
 """Bounds of a quantity: the values it may take, and the transform that keeps a free one inside."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -20,8 +20,10 @@ class Bounds:
     low: float = -math.inf
     high: float = math.inf
     strict: bool = False
+    text: str = field(init=False, repr=False, compare=False)  # torch.compile(dynamic=True) takes no number as constant
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "text", f"{float(self.low).hex()} {float(self.high).hex()}")
         if not self.low < self.high:
             raise ValueError(f"bounds need low < high, got ({self.low}, {self.high}).")
 

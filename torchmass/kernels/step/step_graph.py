@@ -79,7 +79,7 @@ class StepKind(NamedTuple):
     States: Any
     Inputs: Any
     Params: Any
-    bounds: tuple[tuple[float, float], ...]
+    bounds: tuple[str, ...]
     drives: tuple[tuple[Any, ...], ...]  # the kind of each
     method: str
     driven: tuple[str, ...]  # how each input is driven: ABSENT, HELD or TIMED
@@ -96,7 +96,7 @@ class StepKind(NamedTuple):
     ) -> Self:
         """The kind of a step of `dynamics` with links of these forms, by default with inputs that change in time."""
         maths = (dynamics.derivative, dynamics.output, dynamics.States, dynamics.Inputs, type(dynamics.p))
-        bounds = tuple((bounds.low, bounds.high) for bounds in dynamics.bounds)
+        bounds = tuple(bounds.text for bounds in dynamics.bounds)
         return cls(
             *maths,
             bounds,
@@ -157,7 +157,7 @@ def _dynamics_on(graph: Graph, kind: StepKind, links: Sequence[Any]) -> Dynamics
         States=kind.States,
         Inputs=kind.Inputs,
         p=kind.Params(*(scalar(f"p_{name}") for name in kind.Params._fields)),
-        bounds=tuple(Bounds(*limits) for limits in kind.bounds),
+        bounds=tuple(Bounds(float.fromhex(low), float.fromhex(high)) for low, high in map(str.split, kind.bounds)),
         links=tuple(links),
         drives=tuple(drive.holding(*map(scalar, drive.labels)) for drive in drives),
         update=kind.update,
