@@ -40,7 +40,7 @@ LAYERS = [  # each may import only from layers above it
         "memory",
         "run_options",
     },
-    {"declare", "columns", "kernels.draws", "kernels.step.graph", "integrators", "objectives", "run_state"},
+    {"declare", "columns", "looks", "kernels.draws", "kernels.step.graph", "integrators", "objectives", "run_state"},
     {"values", "kernels.step.trace", "kernels.step.form", "kernels.triton.modules", "result"},
     {"parametrised", "edges", "kernels.step.linear", "tasks"},
     {"noise", "drives", "links", "stimuli"},

@@ -238,6 +238,18 @@ class Coupling(Parametrised):
             return present(self.weights)
         return None
 
+    def _settled(self, weights: Tensor) -> tuple[Tensor, ...] | None:
+        """The tensors on which it depends which pairs are connected and what delays are; None where that is learned.
+
+        Weights that learn may be 0 or not, which is seen of them alone where nothing else says what is connected.
+        """
+        learned = {name for name in self._free if self.declarations[name].per != "node"}
+        known = self.mask is not None or self.ends is not None or weights.requires_grad
+        if learned & DELAYING or (learned - {"log_gain"} and not known):
+            return None
+        held = (*self.fixed._buffers.values(), self.mask, self.ends)
+        return tuple(tensor for tensor in held if tensor is not None)
+
     def link(self, source: tuple[int | None, ...], target: tuple[int, ...]) -> Link:
         """The coupling from the state at this place, in each group of nodes, to the inputs at these places."""
         weights, lags = self.strengths(), self.lags()
@@ -259,6 +271,7 @@ class Coupling(Parametrised):
             longest=self._reserved(),
             hold=self.hold,
             mask=None if self.alike or self.ends is not None else self._learning(),
+            settled=self._settled(weights),
         )
 
     @staticmethod

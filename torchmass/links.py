@@ -1,14 +1,19 @@
 """Links: couplings bound to what they read and where they enter, and what they remember."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
 from torchmass.edges import AllPairs, Edges
+from torchmass.looks import look, waits
+from torchmass.undefined import truth
 from torchmass.values import is_nonfinite, report
+
+T = TypeVar("T")
 
 HISTORY = "history_"  # begins the name of a source's past in a state
 OUTPUT = -1  # the source of a link that reads the model's output
@@ -92,6 +97,7 @@ class Link:
     longest: float | None = None  # ms that are reserved for delays
     hold: bool = False
     pair: Callable[[Tensor, Tensor, Any], tuple[Tensor, ...]] | None = None  # in place of `send`
+    settled: tuple[Tensor, ...] | None = None  # all on which it depends which pairs are connected and what delays are
     mask: Tensor | None = None  # (N, N): where a weight, or its gradient, may be other than 0; None: anywhere
 
     @property
@@ -138,30 +144,69 @@ class Link:
     def _in_steps(self, delays: Tensor, dt: float) -> Tensor:
         return torch.floor(delays / dt + 0.5) if self.nearest else delays / dt
 
+    def look(self, question: Hashable, find: Callable[[], T]) -> T | None:
+        """What `find` finds in weights and delays: once, where they are settled.
+
+        None where nobody may look: inside torch.compile, in a CUDA graph, and at values that are not settled on a GPU.
+        """
+        if self.settled is None and waits(self.weights):
+            return None
+        return look(question, self.settled or (self.weights, *self._others), find)
+
+    @property
+    def _others(self) -> Iterator[Tensor]:
+        """What it depends on beside weights which pairs are connected and when what they send arrives."""
+        return (value for value in (self.delays, self.mask) if value is not None)
+
+    def shortest(self, dt: float) -> float | None:
+        """The shortest delay of the pairs that are connected, in steps, or None where nobody may look."""
+        return self.look(("shortest", dt), partial(self._shortest, dt))
+
+    def _shortest(self, dt: float) -> float:
+        lags = self.lags(dt).detach()
+        connected = self.connected
+        return float((lags if connected is None else torch.where(connected, lags, torch.inf)).min())
+
     def reach(self, dt: float) -> int:
-        """How many steps of the past are needed, 0 without delays. Raises `ValueError` for delays beyond `longest`."""
+        """How many steps of the past are needed, 0 without delays. Raises `ValueError` for delays beyond `longest`.
+
+        Nobody looks whether delays that learn on a GPU are: what they deliver is no number then.
+        """
         if self.delays is None:
             return 0
+        if self.longest is None:
+            found = look(("longest", dt), self.settled or (self.delays,), partial(self._longest, dt))
+            if found is None:
+                where = "torch.compile and in CUDA graphs, which do not see them"
+                raise ValueError(f"delays that are free need max_delay= inside {where}.")
+            return int(found) + 1
+        if torch.compiler.is_compiling():
+            known = (self.delays.detach() <= self.longest).all()
+            torch.ops.aten._assert_async.msg(known, "a delay is no number or beyond max_delay: allow more.")
+        self.look("within", self._check)
+        return int(self.longest / dt + 0.5 * self.nearest) + 1
+
+    def _longest(self, dt: float) -> float:
+        assert self.delays is not None
+        self._check()
+        return float(self._in_steps(self.delays.detach().max(), dt))
+
+    def _check(self) -> None:
+        """Raise a `ValueError` for delays that are not finite or beyond `longest`."""
+        assert self.delays is not None
         late = self.delays.detach()
         if is_nonfinite(late):
             raise ValueError(f"a delay must be finite, got {report(late, ~late.isfinite())}, in ms.")
-        if self.longest is None:
-            if torch.compiler.is_compiling():
-                raise ValueError("delays that are free need max_delay= inside torch.compile, which does not see them.")
-            return int(self._in_steps(late.max(), dt)) + 1
-        if torch.compiler.is_compiling():
-            known = (late <= self.longest).all()
-            torch.ops.aten._assert_async.msg(known, "a delay is no number or beyond max_delay: allow more.")
-        elif bool((beyond := late > self.longest).any()):
+        if self.longest is not None and truth((beyond := late > self.longest).any()):
             raise ValueError(
                 f"a delay is {report(late, beyond)}, in ms, beyond max_delay={self.longest:g} ms: allow more."
             )
-        return int(self.longest / dt + 0.5 * self.nearest) + 1
 
     def past(self, history: Tensor, dt: float) -> Past | None:
         """The past in which the signal was `history`, (H, *b, N), before now; None without delays."""
         if self.delays is None:
             return None
+        self._check()  # which `reach` leaves to kernels on a GPU
         reach = self.reach(dt)
         return Past(self.sent(history[len(history) - reach :]), self.lags(dt), reach, self.edges)
 
@@ -184,7 +229,7 @@ class Link:
     def holding(self, *leaves: Tensor) -> "Link":
         """The same link with other leaves."""
         own, (weights, *delays) = leaves[: len(self.p)], leaves[len(self.p) :]
-        return replace(self, p=type(self.p)(*own), weights=weights, delays=delays[0] if delays else None)
+        return replace(self, p=type(self.p)(*own), weights=weights, delays=delays[0] if delays else None, settled=None)
 
     @property
     def labels(self) -> tuple[str, ...]:

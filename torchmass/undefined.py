@@ -43,9 +43,14 @@ def defined(x: Tensor, undefined: Tensor, complaint: str, reason: str) -> Tensor
     return torch.where(undefined, torch.nan, x) if seen is None else x
 
 
+def is_hidden(x: Tensor) -> bool:
+    """Whether nobody may look at values: inside torch.compile, and while a CUDA graph is captured."""
+    return torch.compiler.is_compiling() or (x.is_cuda and torch.cuda.is_current_stream_capturing())
+
+
 def truth(condition: Tensor) -> bool | None:
-    """Whether a boolean scalar is true; None where its value cannot be seen (vmap, compile, a graph being captured)."""
-    if torch.compiler.is_compiling() or (condition.is_cuda and torch.cuda.is_current_stream_capturing()):
+    """Whether a boolean scalar is true; None where its value cannot be seen, as inside vmap."""
+    if is_hidden(condition):
         return None
     try:
         return bool(condition)

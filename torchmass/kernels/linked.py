@@ -1,11 +1,10 @@
 """How the links of a plan reach a kernel: the form of each, and the tensors that it reads."""
 
-from collections.abc import MutableMapping, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
-from torch.utils.weak import WeakTensorKeyDictionary
 
 from torchmass.dynamics import Dynamics
 from torchmass.edges import Edges
@@ -16,22 +15,12 @@ from torchmass.kernels.step.step_graph import StepGraph
 from torchmass.kernels.step.trace import TraceError
 from torchmass.kernels.transforms import is_transformed
 from torchmass.links import Link
+from torchmass.looks import look, waits
 
 # Of how many nodes, and of which share of their pairs, sums go over connections. A run takes as long as over all pairs
 # where 5 % of 100 nodes are connected, 8 % of 200, 15 % of 400, 20 % of 1,000 (float32, Zen 3; float64: twice as many).
 LEAST_NODES, MOST_NODES = 64, 2**16  # places of nodes have 16 bits
 MOST_PAIRS, PAIRS_PER_NODE = 0.15, 1 / 2500
-
-
-class Found(NamedTuple):
-    """The few edges of a matrix of weights, or None where they are not few, until it changes."""
-
-    version: int | None
-    mask: Tensor | None
-    edges: Edges | None
-
-
-FOUND: MutableMapping[Tensor, Found] = WeakTensorKeyDictionary()  # 0.2 s of each run of 4,000 nodes
 
 
 def refuse_network(plan: Plan) -> None:
@@ -50,36 +39,26 @@ def refuse_network(plan: Plan) -> None:
 def form_of(link: Link, dt: float, method: str) -> str:
     """Which sums the link needs: of all alike, at once, of few pairs, or after delays, maybe shorter than a step.
 
-    Inside torch.compile, which does not see values, those that fit any.
+    Where nobody may look at values, those that fit any.
     """
     if link.alike:
         return TOTAL
     if link.delays is None:
         return DENSE if few_edges(link) is None else SPARSE
-    if torch.compiler.is_compiling():
-        return MIXED
-    lags = link.lags(dt).detach()
-    if (connected := link.connected) is not None:
-        lags = torch.where(connected, lags, torch.inf)  # the others do not count
-    return LATE if bool((lags >= least_lag(method, link.hold)).all()) else MIXED
+    shortest = link.shortest(dt)
+    return LATE if shortest is not None and shortest >= least_lag(method, link.hold) else MIXED
 
 
 def few_edges(link: Link) -> Edges | None:
     """The connections that sums go over at once, where they are so few that this takes less time than all pairs."""
     if isinstance(link.edges, Edges):
         return link.edges if _are_few(link.edges.shape[0], link.edges.nodes) else None
-    weights, mask = link.weights, link.mask
-    if torch.compiler.is_compiling() or not LEAST_NODES <= link.edges.nodes <= MOST_NODES:
-        return None
-    version = None if weights.is_inference() else weights._version
-    held = FOUND.get(weights)
-    if held is None or version is None or held.version != version or held.mask is not mask:
-        held = FOUND[weights] = Found(version, mask, _searched(link))
-    return held.edges
+    return link.look("few edges", partial(_searched, link))
 
 
 def _searched(link: Link) -> Edges | None:
-    connected, nodes = link.connected, link.edges.nodes
+    nodes = link.edges.nodes
+    connected = link.connected if LEAST_NODES <= nodes <= MOST_NODES else None
     if connected is None or not _are_few(int(connected.count_nonzero()), nodes):
         return None
     return Edges(nodes, connected.nonzero().mT)
@@ -126,16 +105,24 @@ def _edges(link: Link) -> list[Tensor]:
 
 def fans(links: Sequence[Link], step: StepGraph) -> tuple[int, ...]:
     """Of each link the most connections that come to a node, and that leave one, if it is one of few."""
-    found: list[int] = []
-    for link, kind in zip(links, step.links, strict=True):
-        edges = few_edges(link) if kind.is_sparse else None
-        found += [0, 0] if edges is None else [int(end.bincount(minlength=1).max()) for end in edges.ends]
-    return tuple(found)
+    each = (_fan(link) if kind.is_sparse else (0, 0) for link, kind in zip(links, step.links, strict=True))
+    return tuple(most for fan in each for most in fan)
+
+
+def _fan(link: Link) -> Sequence[int]:
+    edges = few_edges(link)
+    assert edges is not None
+    ends, all = edges.ends, edges.nodes
+    return look("fan", [ends], lambda: [int(end.bincount(minlength=1).max()) for end in ends]) or (all, all)
 
 
 def _lags(link: Link, dt: float) -> Tensor:
     """The delays in steps; where there can be no connection they never end."""
-    lags = link.edges.matrix(link.lags(dt), torch.inf)
+    delays, lags = link.delays, link.lags(dt)
+    assert delays is not None
+    if link.longest is not None and waits(lags):  # nobody has looked
+        lags = torch.where(delays <= link.longest, lags, torch.nan)
+    lags = link.edges.matrix(lags, torch.inf)
     pairs = None if link.mask is None else link.connected
     return lags if pairs is None else torch.where(pairs, lags, torch.inf)
 
@@ -151,5 +138,6 @@ def _steady(dynamics: Dynamics, link: Link, x0: Values, channel: int) -> Tensor:
 def _before(link: Link, dt: float, history: Tensor, moving: list[int]) -> Tensor:
     """What was sent in the steps before the run on the channels that change in time, (H, *b, C, N)."""
     steady, reach = history.stride(0) == 0, link.reach(dt)
-    sent = link.sent(history[:1] if steady else history[len(history) - reach :])[..., moving, :]
+    sent = link.sent(history[:1] if steady else history[len(history) - reach :])
+    sent = torch.stack([sent[..., channel, :] for channel in moving], -2)  # a list would be copied to the device
     return sent.expand(reach, *sent.shape[1:])

@@ -30,8 +30,11 @@ class Connections(NamedTuple):
             assert ends is not None
             return cls(ends[0].long(), ends[1].long(), weights.reshape(-1, weights.shape[-1]))
         pair = torch.arange(nodes * nodes, device=weights.device)
-        flat = lambda value: None if value is None else value.reshape(-1, nodes * nodes)
-        return cls(pair // nodes, pair % nodes, weights.reshape(-1, nodes * nodes), flat(lags))
+        weights = weights.reshape(-1, nodes * nodes)
+        if lags is not None:  # what has no delay that is a number delivers none
+            lags = lags.reshape(-1, nodes * nodes)
+            weights, lags = torch.where(lags.isnan(), torch.nan, weights), lags.nan_to_num(0.0, torch.inf)
+        return cls(pair // nodes, pair % nodes, weights, lags)
 
     @property
     def shared(self) -> bool:
