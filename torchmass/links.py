@@ -1,6 +1,6 @@
 """Links: couplings bound to what they read and where they enter, and what they remember."""
 
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar
@@ -151,12 +151,12 @@ class Link:
         """
         if self.settled is None and waits(self.weights):
             return None
-        return look(question, self.settled or (self.weights, *self._others), find)
+        return look(question, self.settled or self._own, find)
 
     @property
-    def _others(self) -> Iterator[Tensor]:
-        """What it depends on beside weights which pairs are connected and when what they send arrives."""
-        return (value for value in (self.delays, self.mask) if value is not None)
+    def _own(self) -> tuple[Tensor, ...]:
+        """The values of this run alone that say which pairs are connected and when what they send arrives."""
+        return tuple(value for value in (self.delays, self.weights, self.mask) if value is not None)
 
     def shortest(self, dt: float) -> float | None:
         """The shortest delay of the pairs that are connected, in steps, or None where nobody may look."""
