@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from conftest import freeable
 
 import torchmass as tm
 
@@ -16,6 +17,14 @@ def test_a_fused_run_is_explained():
     assert "1,000,000 steps of heun" in str(found)
     assert "kept for the gradient" in repr(found)
     assert found.rows == 10_000 * 80 * 8
+
+
+def test_how_long_a_gpu_kernel_takes_to_build_is_told_before():
+    pytest.importorskip("triton")
+    nodes = [cls(3) for cls in (tm.HopfStep, tm.ZerlautSecondOrderStep)]
+    small, large = (tm.Simulator(node.free(*freeable(node)), 0.1, backend="triton").explain(1.0) for node in nodes)
+    assert 2 <= small.fused.seconds < 5 < 20 < large.fused.seconds
+    assert f"not built yet (about {large.fused.seconds} seconds)" in str(large)
 
 
 def test_the_memory_is_what_the_run_takes():

@@ -16,6 +16,7 @@ from torchmass.kernels.triton.tiles import Tiles
 from torchmass.stretches import length_of
 
 KERNELLED = ("fused", "triton")
+OPERATIONS_OF_A_SECOND = 300  # that Triton compiles on one core, after its first two
 
 
 @dataclass(frozen=True)
@@ -29,10 +30,12 @@ class Fused:
     threads: int
     built: bool
     launches: int  # more than one where a program of a GPU does not hold all nodes of a network
+    seconds: int  # that building takes, about
 
     def __str__(self) -> str:
+        about = "a second" if self.seconds == 1 else f"{self.seconds} seconds"
         lines = [
-            f"a step is {self.operations} operations, {'built' if self.built else 'not built yet (about a second)'}"
+            f"a step is {self.operations} operations, {'built' if self.built else f'not built yet (about {about})'}"
         ]
         if self.gradient_operations:
             kept = "every step" if self.interval == 1 else f"a state every {self.interval} steps"
@@ -91,7 +94,8 @@ def _fused(plan: Plan, engine: str) -> Fused:
     many = threads(call, kernel, leaves, wanted) if engine == "cpp" else prod(call.shape)  # of a GPU, one a lane
     at_once = engine == "cpp" or not kernel.step.links
     count = 1 if at_once else len(list(launches(Tiles(call, kernel, like.element_size()), leaves, back=False)))
-    return Fused(forward, backward, interval, path, many, kernel.is_built(like.dtype, engine), count)
+    seconds = 1 if engine == "cpp" else 2 + (forward + backward) // OPERATIONS_OF_A_SECOND
+    return Fused(forward, backward, interval, path, many, kernel.is_built(like.dtype, engine), count, seconds)
 
 
 def _bytes(count: float) -> str:

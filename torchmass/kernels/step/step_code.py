@@ -164,7 +164,7 @@ class StepCode:
         """
         return self.cost > WIDTHS[0][0] and not self.has_adjoint
 
-    @property
+    @cached_property
     def operations(self) -> int:
         """How many operations a step is, with its gradient if it has one."""
         nodes = self.graph.needed([*self.after, *self.step_back.nodes])

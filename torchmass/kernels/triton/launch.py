@@ -25,6 +25,10 @@ from torchmass.values import is_nonfinite
 WARPS = BLOCK // 32
 # Products and sums may be one operation, as GCC makes them for the CPU; no loop waits for loads of the next step.
 OPTIONS = {"num_warps": WARPS, "num_stages": 1, "enable_fp_fusion": True}
+# With more operations in a step NVIDIA's assembler gives up and takes 32 registers, unless it is told how many there
+# are: ZerlautSecondOrderStep, of some 7,600, then spills a third. With fewer it leaves room for more programs itself.
+HUGE = 4000
+REGISTERS = 2**16  # of a multiprocessor
 
 Found = tuple[list[Tensor], Tensor, list[Tensor]]
 
@@ -121,7 +125,7 @@ def _launch(
     loop: Any, call: Call, kernel: Kernel, leaves: Sequence[Tensor], device: torch.device, given: dict[str, Any]
 ) -> None:
     every = arguments(call, kernel.step, leaves) | given
-    launched(loop, (-(-prod(call.shape) // BLOCK),), WARPS, every, device)
+    launched(loop, (-(-prod(call.shape) // BLOCK),), options(call, kernel, WARPS), every, device)
 
 
 def arguments(call: Call, step: StepGraph, leaves: Sequence[Tensor]) -> dict[str, Any]:
@@ -149,10 +153,20 @@ def arguments(call: Call, step: StepGraph, leaves: Sequence[Tensor]) -> dict[str
     return numbers | strides | numbered("leaf", [view for view, *_ in laid])
 
 
-def launched(loop: Any, programs: tuple[int, ...], warps: int, given: dict[str, Any], device: torch.device) -> None:
+def options(call: Call, kernel: Kernel, warps: int) -> dict[str, Any]:
+    """How Triton compiles the kernels of a call."""
+    operations = kernel.code(call.wanted if call.adjoint else None).operations
+    told = operations > HUGE and not torch.version.hip  # an option of CUDA's alone
+    limit = {"maxnreg": min(255, REGISTERS // (32 * warps))} if told else {}
+    return OPTIONS | {"num_warps": warps} | limit
+
+
+def launched(
+    loop: Any, programs: tuple[int, ...], how: dict[str, Any], given: dict[str, Any], device: torch.device
+) -> None:
     """Run some programs of a kernel."""
     with torch.cuda.device(device) if device.type == "cuda" else nullcontext():
-        loop[programs](**given, **OPTIONS | {"num_warps": warps})
+        loop[programs](**given, **how)
 
 
 def numbered(name: str, tensors: Sequence[Tensor | None]) -> dict[str, Tensor | None]:

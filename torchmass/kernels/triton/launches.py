@@ -10,7 +10,7 @@ from torch import Tensor
 
 from torchmass.kernels.coupled import Pairs
 from torchmass.kernels.step.exchange import LATE
-from torchmass.kernels.triton.launch import arguments, launched
+from torchmass.kernels.triton.launch import arguments, launched, options
 from torchmass.kernels.triton.tiles import AHEAD, Tiles
 from torchmass.undefined import truth
 
@@ -20,8 +20,9 @@ def launch(module: ModuleType, tiles: Tiles, leaves: Sequence[Tensor], given: di
     every = arguments(tiles.call, tiles.step, leaves) | tiles.numbers | {"begin": 0, "end": 0} | given
     held = cache(lambda name: {argument: every[argument] for argument in getattr(module, name).arg_names})
     grid, device = (tiles.count, tiles.blocks), given["memory"].device
+    how = options(tiles.call, tiles.kernel, tiles.warps)
     for name, numbers in launches(tiles, leaves, back):
-        launched(getattr(module, name), grid, tiles.warps, held(name) | numbers, device)
+        launched(getattr(module, name), grid, how, held(name) | numbers, device)
 
 
 def launches(tiles: Tiles, leaves: Sequence[Tensor], back: bool) -> Iterator[tuple[str, dict[str, int]]]:

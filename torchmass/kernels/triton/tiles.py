@@ -20,7 +20,7 @@ class Tiles:
     """The tiles of simulations of a call, which blocks of their nodes programs have, and what a tile has in memory."""
 
     def __init__(self, call: Call, kernel: Kernel, itemsize: int) -> None:
-        self.call, self.step = call, kernel.step
+        self.call, self.kernel, self.step = call, kernel, kernel.step
         self.nodes, self.simulations = call.shape[-1], prod(call.shape[:-1])
         self.is_split = is_split(self.nodes)
         self.warps = WARPS if self.is_split else max(WARPS, min(16, power_of_two(self.nodes) // 32))
