@@ -70,11 +70,13 @@ struct Run {
 
 // the sum of all lanes
 TM_INLINE double total(V values) {
+    constexpr int chains = L < 4 ? L : 4;  // that do not wait for each other
     T all[L];
     values.store(all);
-    double sum = 0;
-    for (int l = 0; l < L; ++l) sum += double(all[l]);
-    return sum;
+    double sum[4] = {};
+    for (int l = 0; l < L; l += chains)
+        for (int k = 0; k < chains; ++k) sum[k] += double(all[l + k]);
+    return (sum[0] + sum[1]) + (sum[2] + sum[3]);
 }
 
 // Writes the first `live` lanes; a call of memcpy would cost more than a step.
@@ -90,9 +92,13 @@ TM_INLINE void store(T *to, V values, int live) {
 
 // Reads the first `live` lanes, and the last of them for the others.
 inline V load_some(const T *from, int live) {
+#ifdef TM_FIRST
+    return V(tm::native_first(from, V(from[live - 1]).v, live));
+#else
     T all[L];
     for (int l = 0; l < L; ++l) all[l] = from[l < live ? l : live - 1];
     return V::load(all);
+#endif
 }
 TM_INLINE V load(const T *from, int live) { return live == L ? V::load(from) : load_some(from, live); }
 

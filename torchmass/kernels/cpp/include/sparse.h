@@ -5,13 +5,16 @@
 
 #include "run.h"
 
-// L of the values; four places at a time from one word, since loads are what takes time. The instruction that gathers
-// takes longer (Zen 3: 60,000 floats in 31 µs instead of 16).
+// L of the values; without an instruction for it four places at a time from one word, since loads are what takes time
 template <int... k> TM_ALWAYS static V picked(const T *values, const uint16_t *at, tm::Places<k...>) {
+#ifdef TM_GATHERS
+    return V(tm::native_gather(values, at));
+#else
     constexpr int each = L < 4 ? L : 4;
     uint64_t words[L / each] = {};
     for (int i = 0; i < L / each; ++i) __builtin_memcpy(words + i, at + i * each, each * sizeof *at);
     return V(typename tm::Native<T>::V{values[uint16_t(words[k / each] >> 16 * (k % each))]...});
+#endif
 }
 
 struct Sparse {

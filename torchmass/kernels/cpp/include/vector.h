@@ -146,6 +146,34 @@ TM_INLINE u32 native_lower(u64 a, u64 b) { return u32((a & 0xFFFFFFFFu) | b << 3
 TM_INLINE u32 native_upper(u64 a, u64 b) { return u32(a >> 32 | (b & 0xFFFFFFFF00000000u)); }
 #endif
 
+// the first lanes in memory, and those of another vector for the rest, in one instruction
+#if TM_VECTOR_BYTES == 64 && defined(__AVX512F__) && !defined(__clang__)
+#define TM_FIRST
+TM_INLINE f32 native_first(const float *from, f32 others, int count) {
+    return __builtin_ia32_loadups512_mask(from, others, static_cast<unsigned short>((1u << count) - 1));
+}
+TM_INLINE f64 native_first(const double *from, f64 others, int count) {
+    return __builtin_ia32_loadupd512_mask(from, others, static_cast<unsigned char>((1u << count) - 1));
+}
+#endif
+
+// values[at[0]], values[at[1]], … in one instruction, where that takes less than a load of each (50,000 floats in 14 µs, not
+// 24): on processors with FP16. It takes longer on Zen 3 (60,000 in 31 µs, not 16) and where Intel mended Downfall.
+#if TM_VECTOR_BYTES == 64 && defined(__AVX512FP16__) && !defined(__clang__)
+#define TM_GATHERS
+typedef std::uint16_t u16x16 __attribute__((vector_size(32), aligned(2), may_alias));
+typedef std::uint16_t u16x8 __attribute__((vector_size(16), aligned(2), may_alias));
+typedef int i32x8 __attribute__((vector_size(32)));
+TM_INLINE f32 native_gather(const float *values, const std::uint16_t *at) {
+    const i32 places = __builtin_convertvector(*reinterpret_cast<const u16x16 *>(at), i32);
+    return __builtin_ia32_gathersiv16sf(f32{}, values, places, static_cast<unsigned short>(-1), sizeof(float));
+}
+TM_INLINE f64 native_gather(const double *values, const std::uint16_t *at) {
+    const i32x8 places = __builtin_convertvector(*reinterpret_cast<const u16x8 *>(at), i32x8);
+    return __builtin_ia32_gathersiv8df(f64{}, values, places, static_cast<unsigned char>(-1), sizeof(double));
+}
+#endif
+
 template <class T> struct Native;
 template <> struct Native<float> { using V = f32; using I = i32; using U = u32; using Word = std::uint32_t; };
 template <> struct Native<double> { using V = f64; using I = i64; using U = u64; using Word = std::uint64_t; };
