@@ -30,11 +30,16 @@ struct BackLinks : WayBack {
         const int64_t place = t % tile * width;
         for (int64_t v = own.from; v < own.to; ++v) {
             V::load(given + v * L).store(back_rows[k] + place + v * L);
-            V now[Step::states], out[Step::sends + 1];
-            if (a.later >= 0) out[0] = V::load(later + a.later * width + v * L);
-            else load(now, record.state(t), v, Step::states), Step::send(fixed(v), now, out);
-            out[a.later < 0 ? Step::link[a.link].first + a.channel : 0].store(sent_rows[k] + place + v * L);
+            sent(a, v, t).store(sent_rows[k] + place + v * L);
         }
+    }
+    // what vector v sent for an arrival of step t at once
+    V sent(const tm::ArrivalForm &a, int64_t v, int64_t t) const {
+        if (a.later >= 0) return V::load(later + a.later * width + v * L);
+        V now[Step::states], out[Step::sends + 1];
+        load(now, record.state(t), v, Step::states);
+        Step::send(fixed(v), now, out);
+        return out[Step::link[a.link].first + a.channel];
     }
     void soon_back(const tm::ArrivalForm &a, int64_t t, const T *given, T *stage_back) {
         double *to_weights = weights(a.link), *to_lags = lags(a.link);
@@ -44,11 +49,11 @@ struct BackLinks : WayBack {
             own.clear(stage_back, 1, width);
         if (shorts.self) {
             T *to = a.later < 0 ? now_back : stage_back;
-            const int64_t past = r.reach[a.link] + record.room, skip = a.channel * r.nodes;
-            const T *stage = a.later < 0 ? record.past[a.link] + skip * past + r.reach[a.link] + t : later + a.later * width;
-            for (int64_t i = own.from * L; i < own.to * L; i += L) add(to + i, V::load(shorts.self + i) * V::load(given + i));
-            for (int64_t i = own.begin; to_weights && i < own.end; ++i)
-                own_sum[a.link][i] += given[i] * stage[a.later < 0 ? i * past : i];
+            for (int64_t v = own.from; v < own.to; ++v) {
+                const V one = V::load(given + v * L);
+                add(to + v * L, V::load(shorts.self + v * L) * one);
+                if (to_weights) add(own_sum[a.link] + v * L, one * sent(a, v, t));
+            }
         }
         for (int64_t k = shorts.bound[own.begin]; k < shorts.bound[own.end]; ++k) {
             const Short &e = shorts.all[k];

@@ -40,8 +40,8 @@ static void correlate(const Sparse &sparse, double *into, const T *back, const T
 }
 
 struct Correlation {
-    static constexpr int64_t chunk = 256, row = chunk + 16;  // steps; rows of all nodes must not share lines of the cache
-    static constexpr int64_t together = 16;                  // targets whose rows stay in the nearest cache
+    static constexpr int64_t chunk = 512, row = chunk + 16;  // steps; rows of all nodes must not share lines of the cache
+    static constexpr int64_t together = 8;                   // targets whose rows stay in the nearest cache
     const Own *own;
     int64_t nodes, channels, width, steps, reach, per_node;
     const T *weights, *lags, *past;  // as in a Line; `past` of all steps

@@ -5,7 +5,7 @@
 #include "own.h"
 
 // One connection: what was sent some steps ago counts `near`, what was sent one step before that `far`. It lies `place`
-// numbers from what the first node sends now.
+// numbers from what the first node sends now; that of the shortest is the node, and 2³² times how many steps ago.
 struct Edge {
     int64_t place;
     T near, far;
@@ -19,15 +19,16 @@ struct Edges {
     static constexpr int steps[levels] = {8 * L, 4 * L, 2 * L, L, half, quarter, 1};
     int64_t nodes = 0, *bound = nullptr;
     Edge *edge = nullptr;
+    int64_t *rare = nullptr, rare_bound[levels + 1] = {};  // targets of the levels below a vector: most nodes are none
 
     static int level(int64_t back) {
         int k = 0;
         while (back < steps[k]) ++k;
         return k;
     }
-    // the fewest steps that are computed at once, at most a vector
+    // the fewest steps that are read at once, at most a vector
     int64_t grain() const {
-        int k = levels - 1;
+        int k = levels - 2;
         while (k >= vectors && !any(k)) --k;
         return steps[k < vectors ? vectors - 1 : k];
     }
@@ -39,14 +40,20 @@ struct Edges {
         nodes = count;
         const int64_t size = levels * nodes * 2;
         bound = new int64_t[size + 1]();
+        int32_t *columns = new int32_t[count];
         for (int fill = 0; fill < 2; ++fill) {
-            for (int64_t k = 0; k < count * count; ++k) {
-                if (weights[k] == 0 || !(lags[k] >= T(least))) continue;
-                const T lag = lags[k] - T(c), whole = tm::floor(lag), part = lag - whole;
-                const int64_t to = transposed ? k % count : k / count, from = transposed ? k / count : k % count;
-                int64_t &at = bound[(level(int64_t(whole)) * nodes + to) * 2 + (part != 0)];
-                if (fill) edge[at] = {from * length - int64_t(whole), weights[k] * (1 - part), weights[k] * part};
-                ++at;
+            for (int64_t row = 0; row < count; ++row) {
+                const int64_t first = row * count, some = listed(columns, count, weights + first, lags + first, T(least));
+                for (int64_t i = 0; i < some; ++i) {
+                    const int64_t column = columns[i], k = first + column;
+                    const int64_t to = transposed ? column : row, from = transposed ? row : column;
+                    const T lag = lags[k] - T(c), whole = tm::floor(lag), part = lag - whole;
+                    const int64_t back = int64_t(whole), at_once = level(back);
+                    int64_t &at = bound[(at_once * nodes + to) * 2 + (part != 0)];
+                    const int64_t place = at_once < levels - 1 ? from * length - back : back << 32 | from;
+                    if (fill) edge[at] = {place, weights[k] * (1 - part), weights[k] * part};
+                    ++at;
+                }
             }
             int64_t sum = 0;
             for (int64_t k = 0; k <= size; ++k) {  // counts to beginnings; after they have moved to the ends, back again
@@ -56,12 +63,29 @@ struct Edges {
             }
             if (!fill) edge = new Edge[sum + 8]();
         }
+        delete[] columns;
+        rare = new int64_t[(levels - vectors) * nodes];
+        for (int k = vectors; k < levels; ++k) {
+            int64_t &count = rare_bound[k + 1] = rare_bound[k];
+            for (int64_t to = 0; to < nodes; ++to)
+                if (begin(k, to, 0) < begin(k, to, 2)) rare[count++] = to;
+        }
+    }
+    // of a row those that are connected, without a branch for each: most are not, in a large network
+    static int64_t listed(int32_t *columns, int64_t count, const T *weights, const T *lags, T least) {
+        int64_t some = 0;
+        for (int64_t column = 0; column < count; ++column) {
+            columns[some] = int32_t(column);
+            some += (weights[column] != 0) & (lags[column] >= least);
+        }
+        return some;
     }
     bool any(int level) const { return bound[level * nodes * 2] != bound[(level + 1) * nodes * 2]; }
     Edge *begin(int level, int64_t to, int part) const { return edge + bound[(level * nodes + to) * 2 + part]; }
     TM_ONCE ~Edges() {
         delete[] bound;
         delete[] edge;
+        delete[] rare;
     }
 };
 

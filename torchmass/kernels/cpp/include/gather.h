@@ -59,12 +59,12 @@ static void outer(double *into, int64_t count, const T *back, const T *sent, int
 }
 static void outer(double *into, int64_t count, const T *back, const T *sent, int64_t width, int64_t steps,
                   const Own &own) {
-    for (int64_t i = own.begin; i < own.end; i += 4)
-        for (int64_t j = 0; j < count; j += 3 * L) {
-            const int64_t live = count - j < 3 * L ? count - j : 3 * L;  // no vector lies beyond the row
-            const auto some = live <= L ? outer<1> : live <= 2 * L ? outer<2> : outer<3>;
+    for (int64_t j = 0; j < count; j += 3 * L) {
+        const int64_t live = count - j < 3 * L ? count - j : 3 * L;  // no vector lies beyond the row
+        const auto some = live <= L ? outer<1> : live <= 2 * L ? outer<2> : outer<3>;
+        for (int64_t i = own.begin; i < own.end; i += 4)
             some(into + i * count + j, count, back + i, sent + j, width, steps, live, own.end - i);
-        }
+    }
 }
 
 // A matrix [row][column] for `product`: its rows or its columns side by side, the last one repeated to a whole vector.

@@ -101,7 +101,7 @@ struct Line {
             if (t % L == 0 && edges[set]->any(3)) block<1, false>(set, 3, t);
             if (t % Edges::half == 0 && edges[set]->any(4)) few<Edges::half>(set, 4, t);
             if (t % Edges::quarter == 0 && edges[set]->any(5)) few<Edges::quarter>(set, 5, t);
-            if (edges[set]->any(6)) few<1>(set, 6, t);
+            if (edges[set]->any(6)) latest(set, t);
         }
     }
     // sums of A vectors of steps from t on
@@ -162,9 +162,11 @@ struct Line {
             const T *base = sent(c, 0, t);
             T *into[count];
             for (int k = 0; k < count; ++k) into[k] = out(set, t + k) + c * width;
-            for (int64_t to = own->begin; to < own->end; ++to) {
+            const int64_t *last = edges[set]->rare + edges[set]->rare_bound[level + 1];
+            for (const int64_t *some = edges[set]->rare + edges[set]->rare_bound[level]; some < last; ++some) {
+                const int64_t to = *some;
+                if (to < own->begin || to >= own->end) continue;
                 const Edge *e = edges[set]->begin(level, to, 0), *end = edges[set]->begin(level, to, 2);
-                if (e == end) continue;
                 Steps<count> sum;
                 for (; e < end; ++e) {
                     sum.add(base + e->place, e->near);
@@ -174,6 +176,26 @@ struct Line {
             }
             for (int64_t to = own->end; to < own->to * L; ++to)
                 for (int k = 0; k < count; ++k) into[k][to] = into[k][nodes - 1];
+        }
+    }
+    // sums of one step of the shortest, which read rows that may not be in the past of each node yet
+    void latest(int set, int64_t t) {
+        const Edges &some = *edges[set];
+        const int level = Edges::levels - 1;
+        for (int64_t c = 0; c < channels; ++c) {
+            T *into = out(set, t) + c * width;
+            for (int64_t k = some.rare_bound[level]; k < some.rare_bound[level + 1]; ++k) {
+                const int64_t to = some.rare[k];
+                if (to < own->begin || to >= own->end) continue;
+                T sum = 0;
+                for (const Edge *e = some.begin(level, to, 0), *end = some.begin(level, to, 2); e < end; ++e) {
+                    const int64_t place = c * width + uint32_t(e->place), back = e->place >> 32;
+                    sum += e->near * row(t - back)[place];
+                    if (e->far != 0) sum += e->far * row(t - back - 1)[place];
+                }
+                into[to] += sum;
+            }
+            for (int64_t to = own->end; to < own->to * L; ++to) into[to] = into[nodes - 1];
         }
     }
     // what was sent so far is as if it had been 0

@@ -54,6 +54,9 @@ struct Backward : BackLinks {
                 if (r.g_out[s]) add(g + s * width + v * L, take(r.g_out[s] + row * r.lanes, v));
             if (const T *given = r.g_out[Step::states]) output_back(x, v, take(given + row * r.lanes, v));
         }
+        for (int s = 0; s <= Step::states; ++s)  // of rows before this one; torch has left them in the farther caches
+            for (int64_t i = own.from * L; r.g_out[s] && row > 6 && i < own.to * L; i += line_of_cache)
+                __builtin_prefetch(r.g_out[s] + (row - 6) * r.lanes + first + i);
     }
     // notes the last step after which the gradient of a state is not finite
     void watch(int64_t t) {

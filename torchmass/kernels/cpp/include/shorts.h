@@ -33,21 +33,28 @@ struct Shorts {
     T *self = nullptr;         // weights of the latter, null where there are none
 
     TM_ONCE void build(int64_t nodes, const T *weights, const T *lags, double least, bool zeros, bool moving, bool back) {
-        bound = new int64_t[nodes + 1];
+        bound = new int64_t[nodes + 1]();
+        bool any = false;
+        for (int64_t k = 0; k < nodes * nodes; ++k) any |= (lags[k] < T(least)) & (zeros | (weights[k] != 0));
+        if (!any) {
+            all = new Short[1];
+            return;
+        }
         for (int fill = 0; fill < 2; ++fill) {
             if (fill) all = new Short[bound[nodes] + 1];
             int64_t count = 0;
-            for (int64_t place = 0; place < nodes * nodes; ++place) {
-                if (place % nodes == 0) bound[place / nodes] = count;
-                const int64_t to = back ? place % nodes : place / nodes, from = back ? place / nodes : place % nodes;
-                const int64_t k = to * nodes + from;
-                if ((weights[k] == 0 && !zeros) || lags[k] >= T(least)) continue;
-                if (to == from && lags[k] == 0 && (weights[k] == 0 || !moving)) {
-                    if (!self) self = new T[nodes + L]();
-                    self[to] = weights[k];
-                } else {
-                    if (fill) all[count] = Short(to, from, weights[k], lags[k]);
-                    ++count;
+            for (int64_t here = 0; here < nodes; ++here) {
+                bound[here] = count;
+                for (int64_t other = 0; other < nodes; ++other) {
+                    const int64_t to = back ? other : here, from = back ? here : other, k = to * nodes + from;
+                    if (lags[k] >= T(least) || (weights[k] == 0 && !zeros)) continue;
+                    if (to == from && lags[k] == 0 && (weights[k] == 0 || !moving)) {
+                        if (!self) self = new T[nodes + L]();
+                        self[to] = weights[k];
+                    } else {
+                        if (fill) all[count] = Short(to, from, weights[k], lags[k]);
+                        ++count;
+                    }
                 }
             }
             bound[nodes] = count;
