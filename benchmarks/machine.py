@@ -20,6 +20,7 @@ def pin(threads: int) -> None:
     """Give every engine `threads` threads; call it before torch, numpy and jax are imported."""
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
         os.environ[name] = str(threads)
+    os.environ["OMP_WAIT_POLICY"] = "passive"  # what has done its part does not keep the core of another engine busy
     os.environ["XLA_FLAGS"] = f"--xla_cpu_multi_thread_eigen={str(threads > 1).lower()}"
     os.environ["JAX_PLATFORMS"] = "cpu"
     os.environ["TORCHINDUCTOR_FORCE_DISABLE_CACHES"] = "1"  # a first call compiles, also the second time one looks
