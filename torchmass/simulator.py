@@ -28,7 +28,7 @@ from torchmass.run_state import RunState
 from torchmass.start import batch_axes, origin, place
 from torchmass.stretches import in_stretches, length_of
 from torchmass.system import System
-from torchmass.undefined import tolerant, tolerated
+from torchmass.undefined import tolerance, tolerant, tolerated
 from torchmass.values import as_value, check_value, whole, whole_steps
 
 BACKENDS: Mapping[str, Callable[[Plan], Outcome]] = {
@@ -157,7 +157,8 @@ class Simulator(nn.Module):
         )
         before = x0.observed if isinstance(x0, RunState) else {}
         plan, watches = (plan, {}) if observe is None else watching(plan, observe, before)
-        with tolerant(allow_nonfinite or tolerated()):
+        runs, gradients = tolerance()
+        with tolerant(allow_nonfinite or runs, gradients):
             return self._compute(plan, watches, progress)
 
     def explain(self, duration: float | None, **options: Any) -> Explanation:

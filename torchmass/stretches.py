@@ -20,7 +20,7 @@ from torchmass.kernels.plan import Outcome, Plan
 from torchmass.observe.observer import Carry
 from torchmass.observed import Watch
 from torchmass.progress import drawn
-from torchmass.undefined import tolerant, tolerated
+from torchmass.undefined import tolerance, tolerant
 
 BAR = 100  # stretches of a run with a bar
 ROOM, LEAST = 2**20, 512  # numbers of a series that are there at once, and steps of a stretch at the least
@@ -83,7 +83,7 @@ class Walk:
         if begin and self.plan.grad_horizon:
             self.x, self.histories = (tuple(v.detach() for v in values) for values in (self.x, self.histories))
         carries = {name: watch.carry for name, watch in self.watches.items()}
-        work = partial(_stretch, _part(self.plan, begin, end), run, tuple(self.series), self.watches, tolerated())
+        work = partial(_stretch, _part(self.plan, begin, end), run, tuple(self.series), self.watches, tolerance())
         if self.again:
             work = partial(checkpoint, work, use_reentrant=False, preserve_rng_state=False)
         self.x, self.histories, is_finite, series, seen = work(self.x, self.histories, carries)
@@ -105,18 +105,18 @@ def _stretch(
     run: Runs,
     kept: tuple[str, ...],
     watches: Mapping[str, Watch],
-    allowed: bool,
+    allowed: tuple[bool, bool],
     x: Values,
     histories: Values,
     carries: Mapping[str, Carry | None],
 ) -> tuple[Values, Values, bool, dict[str, Tensor], dict[str, tuple[Carry, Tensor]]]:
     """One stretch from where the last one ended: where it ends, what is kept of it, and what observers make of it."""
     plan = replace(plan, x0=x, histories=histories)
-    found = run(plan)
-    if not found.finite and not allowed:
-        refuse_nonfinite(plan, found.series, found.ends)
-    rows = found.series
-    with tolerant(allowed):  # on the way back too, where the caller's context is left
+    with tolerant(*allowed):  # on the way back too, where the caller's context is left
+        found = run(plan)
+        if not found.finite and not allowed[0]:
+            refuse_nonfinite(plan, found.series, found.ends)
+        rows = found.series
         seen = {n: watch.fed(carries[n], rows[watch.series]) for n, watch in watches.items() if watch.series in rows}
     return found.ends, found.histories, found.finite, {name: rows[name] for name in kept if name in rows}, seen
 

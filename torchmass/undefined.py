@@ -7,19 +7,20 @@ from contextvars import ContextVar
 import torch
 from torch import Tensor
 
-_TOLERANT = ContextVar("tolerant", default=False)
+_TOLERANT: ContextVar[tuple[bool, bool]] = ContextVar("tolerant", default=(False, False))  # of runs, of gradients
 
 
 @contextmanager
-def tolerant(on: bool = True) -> Iterator[None]:
-    """Within, a run that diverges goes on and what is not defined, or a gradient, is NaN; without, they raise.
+def tolerant(on: bool = True, gradients: bool | None = None) -> Iterator[None]:
+    """Within, a run that diverges goes on and what is not defined is NaN; without, they raise.
 
-    For populations, of which single members may fail: what is wrong for all of them, as a shape, raises all the same.
+    So is a gradient that is not finite, unless `gradients` says otherwise. For populations, of which single members may
+    fail: what is wrong for all of them, as a shape, raises all the same.
     """
     if torch.compiler.is_compiling():  # a compiled function sees no context
         yield
         return
-    token = _TOLERANT.set(on)
+    token = _TOLERANT.set((on, on if gradients is None else gradients))
     try:
         yield
     finally:
@@ -28,7 +29,12 @@ def tolerant(on: bool = True) -> Iterator[None]:
 
 def tolerated() -> bool:
     """Whether this is within `tolerant`."""
-    return not torch.compiler.is_compiling() and _TOLERANT.get()
+    return tolerance()[0]
+
+
+def tolerance() -> tuple[bool, bool]:
+    """Whether runs that diverge, and whether gradients that do are tolerated here."""
+    return (False, False) if torch.compiler.is_compiling() else _TOLERANT.get()
 
 
 def defined(x: Tensor, undefined: Tensor, complaint: str, reason: str) -> Tensor:

@@ -9,7 +9,7 @@ from torch import Tensor
 from torchmass.kernels import operator
 from torchmass.kernels.call import Call
 from torchmass.kernels.kernel import KERNELS, tangent_name
-from torchmass.undefined import tolerant, tolerated
+from torchmass.undefined import tolerance, tolerant
 
 SECOND = "the fused adjoint has no derivative of its own: use backend='eager' for second derivatives."
 
@@ -23,7 +23,7 @@ class FusedRun(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
-        ctx.call, ctx.states, path, ctx.tolerant = inputs[0], inputs[1], output[-1], tolerated()
+        ctx.call, ctx.states, path, ctx.tolerance = inputs[0], inputs[1], output[-1], tolerance()
         ctx.save_for_backward(*inputs[2 + ctx.states :], path)
         ctx.save_for_forward(*inputs[2:])
         ctx.mark_non_differentiable(*output[-2:])
@@ -34,7 +34,7 @@ class FusedRun(torch.autograd.Function):
         if not ctx.call.adjoint:
             raise RuntimeError(SECOND)
         *leaves, path = ctx.saved_tensors
-        with tolerant(ctx.tolerant):  # as the run was: gradients are computed later, of a GPU in another thread
+        with tolerant(*ctx.tolerance):  # as the run was: gradients are computed later, of a GPU in another thread
             found = FusedAdjoint.apply(ctx.call, len(leaves), *leaves, path, *gradients[:-2])
         by_leaf = dict(zip(ctx.call.wanted, found[ctx.states :], strict=True))
         return (None, None, *found[: ctx.states], *(by_leaf.get(i) for i in range(len(leaves))))

@@ -11,7 +11,7 @@ from torch import Tensor
 from torchmass.dynamics import step
 from torchmass.integrators import SCHEMES, Values
 from torchmass.kernels.plan import Plan
-from torchmass.undefined import tolerated
+from torchmass.undefined import tolerance
 from torchmass.values import is_nonfinite
 
 
@@ -84,7 +84,7 @@ def watched(plan: Plan) -> Plan:
 
 def _refused() -> bool:
     """Whether a gradient that is not finite is to be refused."""
-    return torch.is_grad_enabled() and not torch.compiler.is_compiling() and not tolerated()
+    return torch.is_grad_enabled() and not torch.compiler.is_compiling() and not tolerance()[1]
 
 
 def _watch_each(values: Any) -> Any:
