@@ -7,6 +7,7 @@ import torch
 from conftest import MODELS
 
 import torchmass as tm
+from torchmass import exprel
 from torchmass.kernels.step.graph import Graph
 from torchmass.kernels.step.linear import Linear
 from torchmass.kernels.step.operations import OPERATIONS
@@ -15,6 +16,7 @@ from torchmass.kernels.step.step_graph import HELD, StepKind, trace_step
 
 PYTHON = {"add": torch.add, "sub": torch.sub, "mul": torch.mul, "div": torch.div, "neg": torch.neg, "pow": torch.pow}
 PYTHON |= {"and": torch.logical_and, "or": torch.logical_or, "not": torch.logical_not}
+PYTHON |= {name: getattr(exprel, name) for name in OPERATIONS if "exprel" in name}
 PYTHON["sigmoid2"] = lambda n, y: torch.sigmoid(-math.log(2) * (n + y))
 
 

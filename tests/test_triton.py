@@ -13,6 +13,7 @@ from agreement import assert_equal, node_of, outcome
 from torch.func import functional_call, grad, jvp, vmap
 
 import torchmass as tm
+from torchmass import exprel
 from torchmass.kernels.draws import normals
 from torchmass.kernels.finite import NonFiniteError
 from torchmass.kernels.step.operations import OPERATIONS
@@ -62,6 +63,7 @@ FUNCTIONS = {  # of device.py: arguments, and what torch gives
     "maximum": ([X, Y], torch.maximum(X, Y)),
     "clamp": ([X, 0 * X.nan_to_num() - 1, Y], torch.minimum(torch.clamp(X, min=-1.0), Y)),
     "sigmoid2": ([WHOLE, Y], torch.sigmoid(-math.log(2) * (WHOLE + Y))),
+    **{name: ([X], getattr(exprel, name)(X)) for name in OPERATIONS if "exprel" in name},
 }
 APPLY = """
 import triton

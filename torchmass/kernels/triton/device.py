@@ -76,7 +76,7 @@ def exprel(x):
 @triton.jit
 def exprel_slope(x):
     e, inverse = lib.expm1(x), 1 / x
-    far = ((e + 1) - e * inverse) * inverse
+    far = tl.where(x > 0, e * (1 - inverse) + 1, (e + 1) - e * inverse) * inverse
     if x.dtype == tl.float32:
         y = 0.0011900469722504 + x * (0.0001735718589746 + x * (2.26160776207e-5 + x * 2.532335054e-6))
         y = 0.1249999991808 + x * (0.0333334527459907 + x * (0.006944455362137 + x * y))

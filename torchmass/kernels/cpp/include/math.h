@@ -74,7 +74,8 @@ template <class X> TM_INLINE X expm1(X x) {
 // compiler takes expm1 and the quotient once. Derivatives near 0, where their parts cancel, are polynomials.
 template <class X> TM_INLINE X exprel(X x) { return select(abs(x) < X(1e-20), X(1), expm1(x) * (X(1) / x)); }
 template <class X> TM_INLINE X exprel_slope(X x) {
-    const X e = expm1(x), inverse = X(1) / x, far = ((e + X(1)) - e * inverse) * inverse;
+    const X e = expm1(x), inverse = X(1) / x;
+    const X far = select(x > 0, fma(e, X(1) - inverse, X(1)), (e + X(1)) - e * inverse) * inverse;  // e may be infinite
     if constexpr (is_float<X>)
         return select(abs(x) < X(1), poly(x, 0.5, 0.3333333243722, 0.1249999991808, 0.0333334527459907, 0.006944455362137,
                                           0.0011900469722504, 0.0001735718589746, 2.26160776207e-5, 2.532335054e-6), far);
