@@ -25,9 +25,9 @@ from torchmass.values import is_nonfinite
 WARPS = BLOCK // 32
 # Products and sums may be one operation, as GCC makes them for the CPU; no loop waits for loads of the next step.
 OPTIONS = {"num_warps": WARPS, "num_stages": 1, "enable_fp_fusion": True}
-# With more operations in a step NVIDIA's assembler gives up and takes 32 registers, unless it is told how many there
-# are: ZerlautSecondOrderStep, of some 7,600, then spills a third. With fewer it leaves room for more programs itself.
-HUGE = 4000
+# With more operations in a step NVIDIA's assembler may give up, and take 32 registers or 48, unless it is told how many
+# there are: the gradients of Zerlaut's models then spill less than half. With fewer it leaves room for more programs.
+HUGE = 600
 REGISTERS = 2**16  # of a multiprocessor
 
 Found = tuple[list[Tensor], Tensor, list[Tensor]]
