@@ -36,7 +36,7 @@ class AllPairs:
         return values.sum(-1)
 
     def product(self, weights: Tensor, sent: Tensor) -> Tensor:
-        r"""\\(\\sum_j w_{ij} s_j\\) of each channel of what is sent, (*b, C, N)."""
+        r"""\(\sum_j w_{ij} s_j\) of each channel of what is sent, (*b, C, N)."""
         return sent @ weights.mT
 
     def transposed(self, values: Tensor) -> Tensor:

@@ -156,45 +156,44 @@ struct Line {
             }
         }
     }
+    // work(target, its connections, the end of these) of the own targets of a level below a vector
+    template <class Work> TM_ALWAYS void each_rare(int set, int level, const Work &work) const {
+        const Edges &some = *edges[set];
+        for (int64_t k = some.rare_bound[level]; k < some.rare_bound[level + 1]; ++k)
+            if (const int64_t to = some.rare[k]; to >= own->begin && to < own->end)
+                work(to, some.begin(level, to, 0), some.begin(level, to, 2));
+    }
     // sums of less than a vector of steps
     template <int count> void few(int set, int level, int64_t t) {
         for (int64_t c = 0; c < channels; ++c) {
             const T *base = sent(c, 0, t);
             T *into[count];
             for (int k = 0; k < count; ++k) into[k] = out(set, t + k) + c * width;
-            const int64_t *last = edges[set]->rare + edges[set]->rare_bound[level + 1];
-            for (const int64_t *some = edges[set]->rare + edges[set]->rare_bound[level]; some < last; ++some) {
-                const int64_t to = *some;
-                if (to < own->begin || to >= own->end) continue;
-                const Edge *e = edges[set]->begin(level, to, 0), *end = edges[set]->begin(level, to, 2);
+            each_rare(set, level, [&](int64_t to, const Edge *e, const Edge *end) {
                 Steps<count> sum;
                 for (; e < end; ++e) {
                     sum.add(base + e->place, e->near);
                     if (e->far != 0) sum.add(base + e->place - 1, e->far);
                 }
                 for (int k = 0; k < count; ++k) into[k][to] += sum.values[k];
-            }
+            });
             for (int64_t to = own->end; to < own->to * L; ++to)
                 for (int k = 0; k < count; ++k) into[k][to] = into[k][nodes - 1];
         }
     }
     // sums of one step of the shortest, which read rows that may not be in the past of each node yet
     void latest(int set, int64_t t) {
-        const Edges &some = *edges[set];
-        const int level = Edges::levels - 1;
         for (int64_t c = 0; c < channels; ++c) {
             T *into = out(set, t) + c * width;
-            for (int64_t k = some.rare_bound[level]; k < some.rare_bound[level + 1]; ++k) {
-                const int64_t to = some.rare[k];
-                if (to < own->begin || to >= own->end) continue;
+            each_rare(set, Edges::levels - 1, [&](int64_t to, const Edge *e, const Edge *end) {
                 T sum = 0;
-                for (const Edge *e = some.begin(level, to, 0), *end = some.begin(level, to, 2); e < end; ++e) {
+                for (; e < end; ++e) {
                     const int64_t place = c * width + uint32_t(e->place), back = e->place >> 32;
                     sum += e->near * row(t - back)[place];
                     if (e->far != 0) sum += e->far * row(t - back - 1)[place];
                 }
                 into[to] += sum;
-            }
+            });
             for (int64_t to = own->end; to < own->to * L; ++to) into[to] = into[nodes - 1];
         }
     }
