@@ -9,6 +9,20 @@ SAME = {torch.float64: 1e-12, torch.float32: 2e-5}
 CANCELS = 10  # gradients here are sums of terms of either sign
 
 
+class Saturating(tm.Coupling):
+    """Differences that saturate, one by one."""
+
+    slope = tm.Param(2.0, "", "Steepness.")
+
+    @staticmethod
+    def pair(x, y, p):
+        return (torch.tanh(p.slope * (y - x)),)
+
+    @staticmethod
+    def receive(x, sums, p):
+        return p.k * sums[0]
+
+
 def pairs(seed, n=N):
     """An asymmetric matrix of numbers between 0 and 1."""
     return torch.rand(n, n, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
@@ -73,3 +87,14 @@ def assert_same(net, reference=None, backend="fused", **options):
         tolerance *= CANCELS if "gradient" in name else 1
         assert difference <= tolerance * size + 1e-15, (name, float(difference), float(size))
     return fused
+
+
+def mixed():
+    """A network of two models with delays, of which values of either and of the coupling are free."""
+    groups = {
+        "cortex": (tm.HopfStep(3, init_x=0.3).free("a"), [4, 0, 2]),
+        "thalamus": (tm.FitzHughNagumoStep(2).free("alpha"), [3, 1]),
+    }
+    net = tm.Network(groups, pairs(1), coupled_var={"cortex": "x", "thalamus": "V"}, k=0.1, delays=pairs(2))
+    net.coupling.free("k", "weights")
+    return net

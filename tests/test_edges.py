@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from coupled import CANCELS, SAME, assert_same, found, pairs
+from coupled import CANCELS, SAME, Saturating, assert_same, found, pairs
 from torch.func import functional_call
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -100,20 +100,6 @@ def test_gains_are_of_connections_and_symmetric_values_stay_so():
         assert torch.equal(sparse, sparse.mT)
     with pytest.raises(ValueError, match="must equal its transpose"):
         tm.AdditiveCoupling(one_way.to_sparse(), symmetric=True)
-
-
-class Saturating(tm.Coupling):
-    """Differences that saturate, one by one."""
-
-    slope = tm.Param(2.0, "", "Steepness.")
-
-    @staticmethod
-    def pair(x, y, p):
-        return (torch.tanh(p.slope * (y - x)),)
-
-    @staticmethod
-    def receive(x, sums, p):
-        return p.k * sums[0]
 
 
 @pytest.mark.parametrize("slope", [(), (N,), (3, 1), (3, N)])

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from coupled import LINKS, N, network, pairs
+from coupled import LINKS, N, mixed, network, pairs
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 from triton.runtime.interpreter import GridExecutor
 
@@ -52,16 +52,6 @@ def in_a_graph(monkeypatch):
     """Once it is called nobody may look at values."""
     hide = lambda x: True
     return lambda: [monkeypatch.setattr(module, "is_hidden", hide) for module in (looks, undefined)]
-
-
-def mixed():
-    groups = {
-        "cortex": (tm.HopfStep(3, init_x=0.3).free("a"), [4, 0, 2]),
-        "thalamus": (tm.FitzHughNagumoStep(2).free("alpha"), [3, 1]),
-    }
-    net = tm.Network(groups, pairs(1), coupled_var={"cortex": "x", "thalamus": "V"}, k=0.1, delays=pairs(2))
-    net.coupling.free("k", "weights")
-    return net
 
 
 def sparse(weights):

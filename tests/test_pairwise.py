@@ -2,24 +2,11 @@
 
 import pytest
 import torch
+from coupled import Saturating
 
 import torchmass as tm
 
 W = torch.tensor([[0.0, 2.0, 0.3], [0.5, 0.0, 0.0], [0.7, 3.0, 0.1]], dtype=torch.float64)  # [to, from]
-
-
-class Saturating(tm.Coupling):
-    """Differences that saturate, one by one."""
-
-    slope = tm.Param(2.0, "", "Steepness.")
-
-    @staticmethod
-    def pair(x, y, p):
-        return (torch.tanh(p.slope * (y - x)),)
-
-    @staticmethod
-    def receive(x, sums, p):
-        return p.k * sums[0]
 
 
 class Phases(Saturating):

@@ -3,7 +3,7 @@
 import pytest
 import torch
 from conftest import FULL
-from coupled import CANCELS, LINKS, SAME, N, assert_same, found, network, pairs
+from coupled import CANCELS, LINKS, SAME, N, assert_same, found, mixed, network, pairs
 from covering import every, pairwise
 
 import torchmass as tm
@@ -161,12 +161,7 @@ def form_of_only_link(net):
 
 
 def test_a_mixed_network_is_the_eager_one():
-    groups = {
-        "cortex": (tm.HopfStep(3, init_x=0.3).free("a"), [4, 0, 2]),
-        "thalamus": (tm.FitzHughNagumoStep(2).free("alpha"), [3, 1]),
-    }
-    net = tm.Network(groups, pairs(1), coupled_var={"cortex": "x", "thalamus": "V"}, k=0.1, delays=pairs(2))
-    net.coupling.free("k", "weights")
+    net = mixed()
 
     def values(backend):
         r = tm.Simulator(net, 0.1, backend=backend).run(0.6, seed=1)
