@@ -23,6 +23,10 @@ class Memory:
         """The same, cut from the graph."""
         return replace(self, carry=_each(self.carry, Tensor.detach))
 
+    def to(self, *args: Any, **options: Any) -> "Memory":
+        """The same elsewhere; counts stay where and what they are."""
+        return replace(self, carry=_each(self.carry, lambda x: x.to(*args, **options) if x.ndim else x))
+
     def told(self, names: Iterator[str]) -> tuple[str, dict[str, Tensor]]:
         """All of it as a text and the tensors that it calls by `names`, as a file keeps them."""
         named: dict[str, Tensor] = {}

@@ -54,7 +54,7 @@ class Watch:
             return None
         each = round(spacing / self.dt)  # samples
         first = plan.first_step + plan.transient + 1 + (each - 1 - self.before % each) * plan.every
-        rows = torch.arange(sum(map(len, self.rows)), dtype=torch.float64)
+        rows = torch.arange(sum(map(len, self.rows)), dtype=torch.float64, device=plan.x0[0].device)
         return (first + rows * each * plan.every) * plan.dt
 
     @property

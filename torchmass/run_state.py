@@ -44,6 +44,11 @@ class RunState(dict[str, Tensor]):
         observed = {name: memory.detach() for name, memory in self.observed.items()}
         return RunState({name: value.detach() for name, value in self.items()}, observed, **self.origin)
 
+    def to(self, *args: Any, **options: Any) -> "RunState":
+        """The same state on another device, or in another dtype, as `Tensor.to` takes them."""
+        observed = {name: memory.to(*args, **options) for name, memory in self.observed.items()}
+        return RunState({k: value.to(*args, **options) for k, value in self.items()}, observed, **self.origin)
+
     def to_xarray(self) -> Any:
         """All of it as an `xarray.Dataset`, as a file keeps it: memories as texts, with their tensors as variables."""
         names = map(f"{OBSERVED} {{}}".format, count())  # which no state has
