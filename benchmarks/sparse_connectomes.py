@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from functools import partial
 from statistics import median
 from time import perf_counter
 from typing import Any
@@ -11,7 +12,7 @@ import machine
 from memory import peak
 
 SIZES = {"1,000": (1000, 50), "4,000": (4000, 100), "20,000": (20_000, 100)}  # nodes, connections to each
-RUNS = 5
+RUNS, DELAY = 5, 5.0  # ms at most
 
 
 def measure(nodes: int, degree: int) -> dict[str, Any]:
@@ -40,17 +41,21 @@ def measure(nodes: int, degree: int) -> dict[str, Any]:
             taken.append(perf_counter() - start)
         return median(taken)
 
-    build = lambda conn: tm.Network(tm.HopfStep(conn.shape[0]), conn, k=0.1)
-    for free in ((), ("weights",)):  # kernels are built, and libraries loaded
-        run(build(connectome(100, 4)).free(*free))
+    build = lambda conn, **late: tm.Network(tm.HopfStep(conn.shape[0]), conn, k=0.1, **late)
+    late = lambda conn: build(conn, delays=DELAY * conn / conn.values().max())
+    for make in (build, late):
+        for free in ((), ("weights",)):  # kernels are built, and libraries loaded
+            run(make(connectome(100, 4)).free(*free))
     made: list[Any] = []
     peaks = {"build": peak(lambda: made.append(build(connectome(nodes, degree))))}
     (net,), conn = made, connectome(nodes, degree)
     times = {"build": seconds(lambda: build(conn))}
-    for name, free in (("run", ()), ("gradient", ("weights",))):
-        net.free(*free)
-        peaks[name] = peak(lambda: run(net))
-        times[name] = seconds(lambda: run(net))
+    for kind in ("", "late "):
+        net = late(conn) if kind else net
+        for name, free in (("run", ()), ("gradient", ("weights",))):
+            net.free(*free)
+            peaks[kind + name] = peak(partial(run, net))
+            times[kind + name] = seconds(partial(run, net))
     before = peaks["build"]["before"]
     return {k: {"seconds": times[k], "peak": one["before"] + one["above"] - before} for k, one in peaks.items()}
 
@@ -61,7 +66,8 @@ def main(options: Any) -> None:
 
     described = machine.describe(options.threads)
     found = {name: fresh.measured(__file__, name, options) for name in SIZES}
-    head = ["nodes, connections to each", "build", "run of one step", "with the gradient of all weights"]
+    one = ["run of one step", "with the gradient of all weights"]
+    head = ["nodes, connections to each", "build", *one, *(f"with delays, {name}" for name in one)]
     rows = [[f"{name}, {SIZES[name][1]}", *_cells(found[name])] for name in SIZES]
     print(f"{machine.sentence(described)}\n\n{markdown(head, rows)}")
     machine.write(options.json, {"machine": described, "runs": found})
@@ -69,7 +75,7 @@ def main(options: Any) -> None:
 
 def _cells(found: dict[str, Any]) -> list[str]:
     if "status" in found:
-        return [found["status"], "", ""]
+        return [found["status"], *[""] * 4]
     return [f"{part['seconds'] * 1000:.3g} ms, {part['peak']:.0f} MB" for part in found.values()]
 
 

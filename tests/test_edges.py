@@ -75,11 +75,11 @@ def test_every_kind_of_coupling_takes_sparse_weights(coupling):
     assert_equal(*(found(network(kind, coupling, k=0.3), "eager", duration=0.5) for kind in ("sparse", "dense")))
 
 
-@pytest.mark.parametrize("link", ["at once", "late", "over distances"])
+@pytest.mark.parametrize("link", LINKS)
 def test_kernels_of_a_small_sparse_network_are_its_eager_steps(link):
     net = network("sparse", free=FREE.get(link, ("k", "weights")), **LINKS[link])
     (form,) = [linked.form_of(one, 0.1, "heun") for one in net.dynamics().links]
-    assert form == {"at once": DENSE, "late": LATE, "over distances": MIXED}[link]
+    assert form == {"at once": DENSE, "held": DENSE, "late": LATE}.get(link, MIXED)
     assert_same(net, duration=3.0)
 
 
@@ -178,8 +178,7 @@ def test_nothing_has_a_number_for_every_pair_of_many_nodes(backend):
     ends = torch.stack((torch.arange(nodes).repeat_interleave(degree), source.flatten()))
     with Largest() as largest:
         conn = torch.sparse_coo_tensor(ends, torch.rand(nodes * degree), (nodes, nodes), check_invariants=True)
-        late = {"delays": conn} if backend == "eager" else {}
-        net = tm.Network(tm.HopfStep(nodes), conn, k=0.1, symmetric=False, **late).free("weights", "k")
+        net = tm.Network(tm.HopfStep(nodes), conn, k=0.1, delays=conn).free("weights", "k")
         tm.Simulator(net, 0.1, backend=backend).run(0.2)["x"].sum().backward()
         repr(net)
     assert largest.numbers <= 100 * nodes * degree < nodes**2

@@ -142,6 +142,16 @@ def test_few_connections_are_summed_one_by_one(programs, monkeypatch):
     assert_same(net, backend="triton", duration=0.5)
 
 
+@PROGRAMS
+@pytest.mark.parametrize("link", ["late", "some shorter than a step"])
+def test_delayed_connections_may_be_a_list(link, programs, monkeypatch):
+    hold(monkeypatch, programs)
+    net = network(link, conn=(pairs(1) * (pairs(3) < 0.6)).to_sparse())
+    (kind,) = [linked.kind_of(one, 0.1, "heun") for one in net.dynamics().links]
+    assert kind.is_sparse
+    assert_same(net, backend="triton", duration=1.2)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("batch", ["none", "delays"])
 def test_terms_are_summed_step_by_step_or_many_steps_at_once_or_not_at_all(monkeypatch, batch):

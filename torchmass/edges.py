@@ -43,7 +43,7 @@ class AllPairs:
         """What the pairs of the other direction have."""
         return values.mT
 
-    def matrix(self, values: Tensor, beyond: float = 0.0) -> Tensor:
+    def matrix(self, values: Tensor) -> Tensor:
         """The same as (*b, N, N)."""
         return values
 
@@ -102,9 +102,9 @@ class Edges:
         assert self.mirror is not None
         return _read(values, self.mirror)
 
-    def matrix(self, values: Tensor, beyond: float = 0.0) -> Tensor:
-        """The same as (*b, N, N); pairs that are not connected have `beyond`."""
-        flat = values.new_full((*values.shape[:-1], self.nodes**2), beyond)
+    def matrix(self, values: Tensor) -> Tensor:
+        """The same as (*b, N, N); pairs that are not connected have 0."""
+        flat = values.new_zeros(*values.shape[:-1], self.nodes**2)
         return flat.scatter(-1, self.place.expand(values.shape), values).unflatten(-1, (self.nodes, self.nodes))
 
     def picked(self, matrix: Tensor) -> Tensor:

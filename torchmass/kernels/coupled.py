@@ -11,6 +11,7 @@ from torchmass.kernels.cpp.native import Native
 from torchmass.kernels.step.exchange import LATE, LinkKind
 from torchmass.kernels.step.step_graph import StepGraph
 
+PER_EDGE = "weights", "delays"  # what each connection has
 FEW_STEPS = 8  # of a delay, which is then summed step by step or nearly so
 
 
@@ -22,8 +23,8 @@ class Pair(NamedTuple):
     per_simulation: int
 
 
-def edge_leaf(leaf: Tensor, shape: tuple[int, ...], axes: int = 2) -> Pair:
-    """Weights or delays, (*b, N, N), or the weights of some pairs, (*b, E), which have one axis."""
+def edge_leaf(leaf: Tensor, shape: tuple[int, ...], axes: int) -> Pair:
+    """Weights or delays of all pairs, (*b, N, N), or of some, (*b, E), which have one axis."""
     if prod(leaf.shape[:-axes]) == 1:
         return Pair(leaf.contiguous(), 0, 0)
     inner = leaf.shape[-axes:]
@@ -52,10 +53,11 @@ class Pairs:
             taken = [next(left) if has else None for has in held]
             places += [None if one is None else one[0] for one in taken]
             weights, lags, past, ends = (None if one is None else one[1] for one in taken)
+            axes = 1 if link.is_sparse else 2
             self.pairs.append(
                 [
-                    None if weights is None else edge_leaf(weights, shape, 1 if link.is_sparse else 2),
-                    None if lags is None else edge_leaf(lags, shape),
+                    None if weights is None else edge_leaf(weights, shape, axes),
+                    None if lags is None else edge_leaf(lags, shape, axes),
                     None if past is None else past_leaf(past, shape),
                     None if ends is None else Pair(ends.contiguous(), 0, 0),
                 ]
@@ -74,12 +76,12 @@ class Pairs:
         native.list("reach", reach)
 
 
-def meet_often(links: Sequence[LinkKind], leaves: Sequence[Tensor]) -> bool:
+def meet_often(step: StepGraph, leaves: Sequence[Tensor]) -> bool:
     """Whether what nodes send is needed by others within a few steps; `leaves` are those of the links."""
-    if any(link.form != LATE for link in links):
+    if any(link.form != LATE for link in step.links):
         return True
-    pairs = zip(leaves[::3], leaves[1::3], strict=True)  # of each link its weights, its delays, and its past
-    return any(bool(((weights != 0) & (lags < FEW_STEPS)).any()) for weights, lags in pairs)
+    weights, lags = ([leaf for name, leaf in zip(step.pairs, leaves, strict=True) if name == k] for k in PER_EDGE)
+    return any(bool(((w != 0) & (lag < FEW_STEPS)).any()) for w, lag in zip(weights, lags, strict=True))
 
 
 def path_size(call: Any, step: StepGraph) -> int:

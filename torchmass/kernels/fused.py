@@ -12,7 +12,7 @@ from torchmass.kernels.call import Call
 from torchmass.kernels.draws import distinct
 from torchmass.kernels.forward_gradient import forward_gradient
 from torchmass.kernels.kernel import DTYPES, KERNELS, kernel_name, tile
-from torchmass.kernels.linked import fans, form_of, link_leaves, refuse_network
+from torchmass.kernels.linked import fans, kind_of, link_leaves, refuse_network
 from torchmass.kernels.operator import computed, forward
 from torchmass.kernels.plan import Monitor, Outcome, OutputMonitor, Plan, StateMonitor
 from torchmass.kernels.step.step_graph import ABSENT, HELD, TIMED, StepKind
@@ -81,8 +81,8 @@ def kernel_of(plan: Plan, engine: str) -> str:
     driven = tuple(ABSENT if u is None else HELD if u.shape[0] == 1 else TIMED for u in plan.inputs)
     if plan.dynamics.links:
         refuse_network(plan)
-    forms = [form_of(link, plan.dt, plan.method) for link in plan.dynamics.links]
-    return kernel_name(*StepKind.of(plan.dynamics, plan.method, driven, forms))
+    links = [kind_of(link, plan.dt, plan.method) for link in plan.dynamics.links]
+    return kernel_name(*StepKind.of(plan.dynamics, plan.method, driven, links))
 
 
 def leaves_of(plan: Plan, kernel: str) -> tuple[Tensor, ...]:

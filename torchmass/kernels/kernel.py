@@ -39,7 +39,8 @@ class Kernel:
     @cached_property
     def name(self) -> str:
         """A name that says what the kernel computes, the same in every process."""
-        named = [self._text(None, "T"), self.step.states, self.step.leaves, list(self.step.titles.values())]
+        step = self.step
+        named = [self._text(None, "T"), step.states, step.leaves, list(step.titles.values()), step.pairs]
         return sha256(json.dumps(named).encode()).hexdigest()[:32]
 
     def code(self, wanted: Sequence[int] | None) -> StepCode:

@@ -10,7 +10,7 @@ from torchmass.dynamics import Dynamics
 from torchmass.edges import Edges
 from torchmass.integrators import SCHEMES, Tableau, Values
 from torchmass.kernels.plan import Plan
-from torchmass.kernels.step.exchange import DENSE, LATE, MIXED, SPARSE, TOTAL
+from torchmass.kernels.step.exchange import DENSE, LATE, MIXED, SPARSE, TOTAL, LinkKind
 from torchmass.kernels.step.step_graph import StepGraph
 from torchmass.kernels.step.trace import TraceError
 from torchmass.kernels.transforms import is_transformed
@@ -19,21 +19,27 @@ from torchmass.looks import look, waits
 
 # Of how many nodes, and of which share of their pairs, sums go over connections. A run takes as long as over all pairs
 # where 5 % of 100 nodes are connected, 8 % of 200, 15 % of 400, 20 % of 1,000 (float32, Zen 3; float64: twice as many).
-LEAST_NODES, MOST_NODES = 64, 2**16  # places of nodes have 16 bits
+LEAST_NODES, MOST_NODES = 64, 2**16  # places of nodes have 16 bits, where there are no delays
 MOST_PAIRS, PAIRS_PER_NODE = 0.15, 1 / 2500
 
 
 def refuse_network(plan: Plan) -> None:
     """Raise a `TraceError` for what kernels of networks do not do."""
-    nodes = plan.x0[0].shape[-1]
+    nodes, links = plan.x0[0].shape[-1], plan.dynamics.links
     if is_transformed():
         raise TraceError("it is a network under torch.func.")
-    if nodes > MOST_NODES and any(isinstance(link.edges, Edges) for link in plan.dynamics.links):
+    if nodes > MOST_NODES and any(isinstance(link.edges, Edges) and link.delays is None for link in links):
         raise TraceError(f"it is a sparse network of {nodes} nodes, and lists of connections take up to {MOST_NODES}.")
-    if any(link.pair for link in plan.dynamics.links):
+    if any(link.pair for link in links):
         raise TraceError("a coupling is a function of pairs of nodes, and kernels sum up what each of them sends.")
     if plan.gradient == "forward":
         raise TraceError("its nodes are coupled, and gradient='forward' is for single nodes.")
+
+
+def kind_of(link: Link, dt: float, method: str) -> LinkKind:
+    """All that the maths of a link depends on."""
+    form = form_of(link, dt, method)
+    return LinkKind.of(link, form, form != TOTAL and few_edges(link) is not None)
 
 
 def form_of(link: Link, dt: float, method: str) -> str:
@@ -50,16 +56,21 @@ def form_of(link: Link, dt: float, method: str) -> str:
 
 
 def few_edges(link: Link) -> Edges | None:
-    """The connections that sums go over at once, where they are so few that this takes less time than all pairs."""
+    """The connections that sums go over, where they are so few that this takes less time than all pairs.
+
+    With delays sums go over connections one by one in any case, so that those of a list may be any.
+    """
     if isinstance(link.edges, Edges):
-        return link.edges if _are_few(link.edges.shape[0], link.edges.nodes) else None
+        is_list = link.delays is not None or _are_few(link.edges.shape[0], link.edges.nodes)
+        return link.edges if is_list else None
     return link.look("few edges", partial(_searched, link))
 
 
 def _searched(link: Link) -> Edges | None:
     nodes = link.edges.nodes
     connected = link.connected if LEAST_NODES <= nodes <= MOST_NODES else None
-    if connected is None or not _are_few(int(connected.count_nonzero()), nodes):
+    count = 0 if connected is None else int(connected.count_nonzero())
+    if connected is None or not _are_few(count, nodes) or (link.delays is not None and not count):
         return None
     return Edges(nodes, connected.nonzero().mT)
 
@@ -84,23 +95,21 @@ def link_leaves(plan: Plan, step: StepGraph) -> tuple[Values, Values]:
         own += link.p
         own += [link.weights.squeeze(-1)] if kind.form == TOTAL else []
         own += [_steady(plan.dynamics, link, plan.x0, channel) for k, channel in step.steady if k == place]
-        if kind.is_sparse:
-            pairs += _edges(link)
-            continue
-        pairs += [link.edges.matrix(link.weights)] if kind.has_weights else []
+        edges = few_edges(link) if kind.is_sparse else None
+        pairs += [_of_pairs(link, edges, link.weights)] if kind.has_weights else []
         if kind.is_delayed:
             moving = [channel for k, channel, _ in step.sends if k == place]
             before = _before(link, plan.dt, plan.dynamics.before(link, histories), moving)
-            pairs += [_lags(link, plan.dt), before]
+            pairs += [_lags(link, edges, plan.dt), before]
+        pairs += [] if edges is None else [edges.ends.to(torch.int32)]  # to and from, (2, E)
     return tuple(own), tuple(pairs)
 
 
-def _edges(link: Link) -> list[Tensor]:
-    """The weights of the pairs that are connected, (*b, E), and their nodes, to and from, (2, E)."""
-    edges = few_edges(link)
-    assert edges is not None
-    weights = link.weights if edges is link.edges else edges.picked(link.weights)
-    return [weights, edges.ends.to(torch.int32)]
+def _of_pairs(link: Link, edges: Edges | None, values: Tensor) -> Tensor:
+    """What these connections of a link have, (*b, E); without a list what all pairs have, (*b, N, N)."""
+    if edges is None:
+        return link.edges.matrix(values)
+    return values if edges is link.edges else edges.picked(values)
 
 
 def fans(links: Sequence[Link], step: StepGraph) -> tuple[int, ...]:
@@ -116,14 +125,14 @@ def _fan(link: Link) -> Sequence[int]:
     return look("fan", [ends], lambda: [int(end.bincount(minlength=1).max()) for end in ends]) or (all, all)
 
 
-def _lags(link: Link, dt: float) -> Tensor:
-    """The delays in steps; where there can be no connection they never end."""
+def _lags(link: Link, edges: Edges | None, dt: float) -> Tensor:
+    """The delays of these connections in steps; of all pairs those where there can be none never end."""
     delays, lags = link.delays, link.lags(dt)
     assert delays is not None
     if link.longest is not None and waits(lags):  # nobody has looked
         lags = torch.where(delays <= link.longest, lags, torch.nan)
-    lags = link.edges.matrix(lags, torch.inf)
-    pairs = None if link.mask is None else link.connected
+    lags = _of_pairs(link, edges, lags)
+    pairs = None if edges is not None or link.mask is None else link.connected
     return lags if pairs is None else torch.where(pairs, lags, torch.inf)
 
 

@@ -22,6 +22,7 @@ class LinkKind(NamedTuple):
     target: tuple[int, ...]
     form: str
     hold: bool
+    is_sparse: bool  # whether it has weights and delays of the pairs that are connected alone
 
     @property
     def has_weights(self) -> bool:
@@ -33,15 +34,10 @@ class LinkKind(NamedTuple):
         """Whether it reads the past."""
         return self.form in (LATE, MIXED)
 
-    @property
-    def is_sparse(self) -> bool:
-        """Whether it has weights of the pairs that are connected alone."""
-        return self.form == SPARSE
-
     @classmethod
-    def of(cls, link: Link, form: str) -> "LinkKind":
+    def of(cls, link: Link, form: str, is_sparse: bool) -> "LinkKind":
         """The kind of a link whose delays make it one of this form."""
-        return cls(link.send, link.receive, type(link.p), link.source, link.target, form, link.hold)
+        return cls(link.send, link.receive, type(link.p), link.source, link.target, form, link.hold, is_sparse)
 
 
 @dataclass(frozen=True)

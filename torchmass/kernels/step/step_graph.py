@@ -92,9 +92,9 @@ class StepKind(NamedTuple):
         dynamics: Dynamics,
         method: str,
         driven: tuple[str, ...] | None = None,
-        forms: Sequence[str] = (),
+        links: Sequence[LinkKind] = (),
     ) -> Self:
-        """The kind of a step of `dynamics` with links of these forms, by default with inputs that change in time."""
+        """The kind of a step of `dynamics` with links of these kinds, by default with inputs that change in time."""
         maths = (dynamics.derivative, dynamics.output, dynamics.States, dynamics.Inputs, type(dynamics.p))
         bounds = tuple(bounds.text for bounds in dynamics.bounds)
         return cls(
@@ -103,7 +103,7 @@ class StepKind(NamedTuple):
             tuple(drive.kind for drive in dynamics.drives),
             method,
             driven or (TIMED,) * len(dynamics.Inputs._fields),
-            tuple(tuple(LinkKind.of(link, form)) for link, form in zip(dynamics.links, forms, strict=True)),
+            tuple(map(tuple, links)),
             dynamics.update,
         )
 

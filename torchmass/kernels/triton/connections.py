@@ -28,13 +28,15 @@ class Connections(NamedTuple):
         assert weights is not None
         if link.is_sparse:
             assert ends is not None
-            return cls(ends[0].long(), ends[1].long(), weights.reshape(-1, weights.shape[-1]))
-        pair = torch.arange(nodes * nodes, device=weights.device)
-        weights = weights.reshape(-1, nodes * nodes)
+            to, source = ends.long()
+        else:
+            pair = torch.arange(nodes * nodes, device=weights.device)
+            to, source = pair // nodes, pair % nodes
+        weights = weights.reshape(-1, len(to))
         if lags is not None:  # what has no delay that is a number delivers none
-            lags = lags.reshape(-1, nodes * nodes)
+            lags = lags.reshape(-1, len(to))
             weights, lags = torch.where(lags.isnan(), torch.nan, weights), lags.nan_to_num(0.0, torch.inf)
-        return cls(pair // nodes, pair % nodes, weights, lags)
+        return cls(to, source, weights, lags)
 
     @property
     def shared(self) -> bool:

@@ -50,14 +50,15 @@ class LinkTables:
             return
         at, other = (all.source, all.to) if back else (all.to, all.source)
         other = other.to(torch.int32)[None]
-        if link.is_sparse:
-            most = -(-self.call.fans[2 * k + back] // tiles.few) * tiles.few
+        fan = self.call.fans[2 * k + back] if link.is_sparse else tiles.nodes
+        most = -(-fan // tiles.few) * tiles.few
+        if not link.is_delayed:
             table = Table(at, tiles.nodes, most)
             yield name, {"other": table.spread(other), "weights": table.spread(all.weights), "terms": most}
             return
         # those of the shortest delays come first: of the terms from `near` on all are longer than AHEAD steps
         shortest = all.shortest()
-        table = Table(at, tiles.nodes, -(-tiles.nodes // tiles.few) * tiles.few, shortest)
+        table = Table(at, tiles.nodes, most, shortest)
         for c in sorted({arrival.c for arrival in self.step.arrivals if arrival.link == k}):
             near = -(-table.reach(shortest - c < AHEAD) // tiles.few) * tiles.few
             terms = torch.stack((near, table.reach(shortest.isfinite())))

@@ -59,13 +59,13 @@ struct BackLinks : WayBack {
             const Short &e = shorts.all[k];
             const Reading read = e.at[Short::place(a.c)];
             const bool ahead = read.back < 0;
-            const int64_t near = t - (ahead ? 0 : read.back), far = near - 1, pair = e.to * r.nodes + e.from;
+            const int64_t near = t - (ahead ? 0 : read.back), far = near - 1;
             const T now = sent_at(a.link, a.channel, e.from, near), share = e.weight * given[e.to];
             const T other = ahead ? later[a.later * width + e.from] : sent_at(a.link, a.channel, e.from, far);
             (ahead ? stage_back : carry(a.link, far) + a.channel * width)[e.from] += share * read.part;
             carry(a.link, near)[a.channel * width + e.from] += share * (1 - read.part);
-            if (to_weights) to_weights[pair] += double(given[e.to]) * double(now + read.part * (other - now));
-            if (to_lags) to_lags[pair] += double(share) * double(ahead ? (now - other) / T(a.c) : other - now);
+            if (to_weights) to_weights[e.pair] += double(given[e.to]) * double(now + read.part * (other - now));
+            if (to_lags) to_lags[e.pair] += double(share) * double(ahead ? (now - other) / T(a.c) : other - now);
         }
     }
     // what came back in step t joins the line that leads to those who sent it
@@ -104,7 +104,8 @@ struct BackLinks : WayBack {
     void sum_weights(int64_t t) {
         for (int k = 0; k < Step::links; ++k)
             for (int64_t i = own.begin; sets(k) && weights(k) && graph.shorts[k].self && i < own.end; ++i)
-                weights(k)[i * (r.nodes + 1)] += double(own_sum[k][i]), own_sum[k][i] = 0;
+                if (const int64_t pair = graph.shorts[k].own[i]; pair >= 0)
+                    weights(k)[pair] += double(own_sum[k][i]), own_sum[k][i] = 0;
         const int64_t count = r.steps - t < tile ? r.steps - t : tile;
         for (int k = 0; k < Step::arrivals; ++k) {
             const int link = Step::arrival[k].link, form = Step::link[link].form;

@@ -40,16 +40,14 @@ static void correlate(const Sparse &sparse, double *into, const T *back, const T
 }
 
 struct Correlation {
-    static constexpr int64_t chunk = 512, row = chunk + 16;  // steps; rows of all nodes must not share lines of the cache
-    static constexpr int64_t together = 8;                   // targets whose rows stay in the nearest cache
+    static constexpr int64_t chunk = Terms::steps, row = chunk + 16;  // rows of all nodes must not share lines of the cache
     const Own *own;
+    const Terms *terms;
     int64_t nodes, channels, width, steps, reach, per_node;
-    const T *weights, *lags, *past;  // as in a Line; `past` of all steps
-    T late;                          // the fraction of a step at which it reads
-    double *to_weights, *to_lags;    // gradients, null where not wanted
-    T *back = nullptr;               // [channel][node][step of the chunk]: what came back
+    const T *past;                 // as in a Line, of all steps
+    double *to_weights, *to_lags;  // gradients, null where not wanted
+    T *back = nullptr;             // [channel][node][step of the chunk]: what came back
 
-    int64_t size() const { return channels * nodes * row; }
     bool wanted() const { return to_weights || to_lags; }
 
     // what came back in step t, [channel][lane]; steps come last first
@@ -61,26 +59,24 @@ struct Correlation {
     }
     // steps t … t + count − 1
     void close(int64_t t, int64_t count) {
-        const int64_t whole = (count + 4 * L - 1) / (4 * L) * (4 * L);
-        for (int64_t some = own->begin; some < own->end; some += together)
-            for (int64_t from = 0; from < nodes; ++from)
-                for (int64_t to = some; to < own->end && to < some + together; ++to) edge(to, from, t, whole);
+        const int64_t whole = (count + 4 * L - 1) / (4 * L) * (4 * L), blocks = terms->blocks;
+        for (int64_t block = 0; block < blocks; ++block)
+            for (int64_t group = own->begin / Terms::together; group * Terms::together < own->end; ++group) {
+                const int64_t *bound = terms->bound + group * blocks + block;
+                for (int64_t k = bound[0]; k < bound[1]; ++k) correlate_one(terms->term[k], t, whole);
+            }
         for (int64_t c = 0; c < channels; ++c)
             for (int64_t k = own->begin * row; k < own->end * row; ++k) back[c * nodes * row + k] = 0;
     }
-    // one that is longer than the past is of a connection that there cannot be
-    TM_ALWAYS void edge(int64_t to, int64_t from, int64_t t, int64_t count) {
-        const int64_t pair = to * nodes + from;
-        if ((weights[pair] == 0 && !to_weights) || !(lags[pair] >= T(least_lag)) || lags[pair] > T(reach)) return;
-        const T lag = lags[pair] - late, ago = tm::floor(lag), part = lag - ago;
+    TM_ALWAYS void correlate_one(const Term &e, int64_t t, int64_t count) {
         double near = 0, far = 0;
         for (int64_t c = 0; c < channels; ++c) {
-            const T *a = back + (c * nodes + to) * row, *b = past + (c * nodes + from) * per_node + reach + t - int64_t(ago);
-            if (to_lags || part != 0) correlate<true>(a, b, count, near, far);
+            const T *a = back + (c * nodes + e.to) * row, *b = past + (c * nodes + e.from) * per_node + reach + t - e.ago;
+            if (to_lags || e.part != 0) correlate<true>(a, b, count, near, far);
             else correlate<false>(a, b, count, near, far);
         }
-        if (to_weights) to_weights[pair] += part != 0 ? double(1 - part) * near + double(part) * far : near;
-        if (to_lags) to_lags[pair] += double(weights[pair]) * (far - near);
+        if (to_weights) to_weights[e.pair] += e.part != 0 ? double(1 - e.part) * near + double(e.part) * far : near;
+        if (to_lags) to_lags[e.pair] += double(e.weight) * (far - near);
     }
 };
 

@@ -2,7 +2,7 @@
 #ifndef TORCHMASS_EDGES_H
 #define TORCHMASS_EDGES_H
 
-#include "own.h"
+#include "pairs.h"
 
 // One connection: what was sent some steps ago counts `near`, what was sent one step before that `far`. It lies `place`
 // numbers from what the first node sends now; that of the shortest is the node, and 2³² times how many steps ago.
@@ -33,19 +33,20 @@ struct Edges {
         return steps[k < vectors ? vectors - 1 : k];
     }
 
-    // from weights and lags, [to][from], those of at least `least` steps, read a fraction `c` of a step later; `length`
+    // from weights and lags of pairs, those of at least `least` steps, read a fraction `c` of a step later; `length`
     // numbers of what was sent lie between two nodes
-    TM_ONCE void build(int64_t count, int64_t length, const T *weights, const T *lags, double least, double c,
+    TM_ONCE void build(const Pairs &pairs, int64_t length, const T *weights, const T *lags, double least, double c,
                        bool transposed) {
-        nodes = count;
+        nodes = pairs.nodes;
         const int64_t size = levels * nodes * 2;
         bound = new int64_t[size + 1]();
-        int32_t *columns = new int32_t[count];
+        int32_t *places = new int32_t[nodes];
         for (int fill = 0; fill < 2; ++fill) {
-            for (int64_t row = 0; row < count; ++row) {
-                const int64_t first = row * count, some = listed(columns, count, weights + first, lags + first, T(least));
+            for (int64_t row = 0; row < nodes; ++row) {
+                const int64_t first = pairs.first[row], count = pairs.first[row + 1] - first;
+                const int64_t some = connected(places, count, weights + first, lags + first, T(least));
                 for (int64_t i = 0; i < some; ++i) {
-                    const int64_t column = columns[i], k = first + column;
+                    const int64_t k = first + places[i], column = pairs.from(row, k);
                     const int64_t to = transposed ? column : row, from = transposed ? row : column;
                     const T lag = lags[k] - T(c), whole = tm::floor(lag), part = lag - whole;
                     const int64_t back = int64_t(whole), at_once = level(back);
@@ -55,15 +56,10 @@ struct Edges {
                     ++at;
                 }
             }
-            int64_t sum = 0;
-            for (int64_t k = 0; k <= size; ++k) {  // counts to beginnings; after they have moved to the ends, back again
-                const int64_t held = bound[k];
-                bound[k] = sum;
-                sum = fill ? held : sum + held;
-            }
-            if (!fill) edge = new Edge[sum + 8]();
+            const int64_t all = add_up(bound, size, fill);
+            if (!fill) edge = new Edge[all + 8]();
         }
-        delete[] columns;
+        delete[] places;
         rare = new int64_t[(levels - vectors) * nodes];
         for (int k = vectors; k < levels; ++k) {
             int64_t &count = rare_bound[k + 1] = rare_bound[k];
@@ -71,12 +67,12 @@ struct Edges {
                 if (begin(k, to, 0) < begin(k, to, 2)) rare[count++] = to;
         }
     }
-    // of a row those that are connected, without a branch for each: most are not, in a large network
-    static int64_t listed(int32_t *columns, int64_t count, const T *weights, const T *lags, T least) {
+    // of pairs those that are connected, without a branch for each: most are not, in a large network
+    static int64_t connected(int32_t *places, int64_t count, const T *weights, const T *lags, T least) {
         int64_t some = 0;
-        for (int64_t column = 0; column < count; ++column) {
-            columns[some] = int32_t(column);
-            some += (weights[column] != 0) & (lags[column] >= least);
+        for (int64_t k = 0; k < count; ++k) {
+            places[some] = int32_t(k);
+            some += (weights[k] != 0) & (lags[k] >= least);
         }
         return some;
     }

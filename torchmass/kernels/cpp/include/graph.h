@@ -6,13 +6,16 @@
 #include "line.h"
 #include "shorts.h"
 #include "sparse.h"
+#include "terms.h"
 
 constexpr double least_lag = Step::middle ? 1.5 : 1.0;  // steps of the past that blocks of steps can do with
 
 // The links of one simulation, or of all where they share them, as sums are taken of them, forward or backward.
 struct Graph {
     T *matrix[Step::links] = {};
-    Edges edges[Step::links], middle[Step::links];
+    Pairs pairs[Step::links];
+    Edges edges[Step::links][1 + Step::middle];  // read as the step begins, and in its middle
+    Terms terms[Step::links][1 + Step::middle];
     Shorts shorts[Step::links];
     Sparse sparse[Step::links];
 
@@ -32,10 +35,15 @@ struct Graph {
                 continue;
             }
             const T *lags = r.lags[k] + simulation * r.apart[2 * k + 1];
+            const bool moving = r.g_lags && r.g_lags[k];
             const int64_t length = r.reach[k] + room_of(r, r.path && !back);
-            edges[k].build(n, length, weights, lags, least_lag, 0, back);
-            if (Step::middle) middle[k].build(n, length, weights, lags, least_lag, 0.5, back);
-            shorts[k].build(n, weights, lags, least_lag, r.zeros[k], r.g_lags && r.g_lags[k], back);
+            pairs[k].open(n, r.counts[k], r.connections[k]);
+            for (int set = 0; set <= Step::middle; ++set) {
+                edges[k][set].build(pairs[k], length, weights, lags, least_lag, 0.5 * set, back);
+                if (back && (r.g_weights[k] || moving))
+                    terms[k][set].build(pairs[k], weights, lags, least_lag, r.reach[k], 0.5 * set, r.g_weights[k]);
+            }
+            shorts[k].build(pairs[k], weights, lags, least_lag, r.zeros[k], moving, back);
         }
     }
     TM_ONCE ~Graph() {

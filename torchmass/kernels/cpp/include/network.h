@@ -24,8 +24,7 @@ struct Simulation : Population, Desk {
             l.nodes = r.nodes, l.width = width, l.channels = link.channels, l.reach = r.reach[k], l.room = record.room;
             l.mask = record.whole ? -1 : record.rows - 1;
             l.past = record.past[k], l.rows = rows[k];
-            l.add(graph.edges[k], record.table[k][0]);
-            if (Step::middle) l.add(graph.middle[k], record.table[k][1]);
+            for (int set = 0; set <= Step::middle; ++set) l.add(graph.edges[k][set], record.table[k][set]);
             l.begin(r.before[k] + simulation * r.before_apart[2 * k + 1], r.before_apart[2 * k]);
         }
     }

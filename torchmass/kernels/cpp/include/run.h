@@ -28,7 +28,7 @@ struct Run {
     T *scratch;
     int64_t *lost;  // after which step the gradient of a state is not finite, see `lose`; −1: none
     tm::Team team;  // null: threads for this call alone
-    // of a network: for each link its weights and its delays in steps, [to][from], how far apart those of simulations are
+    // of a network: for each link its weights and its delays in steps, of pairs, how far apart those of simulations are
     // (0: shared), and whether connections of weight 0 count, since their gradient is wanted
     const T *const *weights, *const *lags;
     const int64_t *apart;  // of weights, of lags
@@ -36,8 +36,8 @@ struct Run {
     const T *const *before;  // what was sent before the run, [row][simulation][channel][node]
     const int64_t *before_apart;  // of rows, of simulations
     const int64_t *reach;  // how many rows
-    const int32_t *const *connections;  // where `weights` are of some pairs: to which nodes, by these, then from which
-    const int64_t *counts;              // how many they are
+    const int32_t *const *connections;  // of some pairs: to which nodes, by these, then from which; null: all, [to][from]
+    const int64_t *counts;              // how many some are
     int64_t tails;         // signals whose last rows are kept: which state (after the last: the output), how many rows
     const int64_t *tail_of, *tail_rows;
     T *const *tail;

@@ -26,10 +26,10 @@ struct WayBack : Population, BackDesk {
     using Population::take;
     bool gradient(int arrival) const { return r.g_weights[Step::arrival[arrival].link]; }
     double *weights(int link) const {
-        const int64_t size = Step::link[link].form == tm::sparse ? r.counts[link] : r.nodes * r.nodes;
-        return r.g_weights[link] ? r.g_weights[link] + copy * size : nullptr;
+        return r.g_weights[link] ? r.g_weights[link] + copy * count(link) : nullptr;
     }
-    double *lags(int link) const { return r.g_lags[link] ? r.g_lags[link] + copy * r.nodes * r.nodes : nullptr; }
+    double *lags(int link) const { return r.g_lags[link] ? r.g_lags[link] + copy * count(link) : nullptr; }
+    int64_t count(int link) const { return r.connections[link] ? r.counts[link] : r.nodes * r.nodes; }
 
     T *carry(int link, int64_t t) const { return carried[link] + (t & 3) * Step::link[link].channels * width; }
     T sent_at(int link, int64_t channel, int64_t node, int64_t t) const {
@@ -47,12 +47,11 @@ struct WayBack : Population, BackDesk {
         l.own = &own;
         l.nodes = r.nodes, l.width = width, l.channels = channels, l.reach = r.reach[k], l.room = room;
         l.mask = Line::ring_table - 1, l.past = past[k][set], l.rows = rows[k][set];
-        l.add(set ? graph.middle[k] : graph.edges[k], table[k][set]);
+        l.add(graph.edges[k][set], table[k][set]);
         Correlation &c = correlation[k][set];
-        c.own = &own;
+        c.own = &own, c.terms = &graph.terms[k][set];
         c.nodes = r.nodes, c.channels = channels, c.width = width, c.steps = r.steps, c.reach = r.reach[k];
-        c.per_node = r.reach[k] + record.room, c.past = record.past[k], c.late = T(set ? 0.5 : 0);
-        c.weights = r.weights[k] + simulation * r.apart[2 * k], c.lags = r.lags[k] + simulation * r.apart[2 * k + 1];
+        c.per_node = r.reach[k] + record.room, c.past = record.past[k];
         c.to_weights = weights(k), c.to_lags = lags(k), c.back = correlated[k][set];
     }
 };
