@@ -67,6 +67,17 @@ def test_a_batch_of_networks_is_the_same(link, name):
     assert_same(net, duration=4.0, **options)
 
 
+@QUICKLY
+@pytest.mark.parametrize("link", ["at once", "late"])
+@pytest.mark.parametrize("driven", ["x", "x_inp"])
+def test_coloured_noise_is_the_same_and_its_time_constant_has_a_gradient(driven, link):
+    node = tm.HopfStep(N, **{f"noise_{driven}": tm.OUProcess(0.1, 2.0)}).free("a")
+    node.noise[driven].free("sigma", "tau")
+    late = {"delays": 0.2 + D} if link == "late" else {}
+    values = assert_same(tm.Network(node, W, k=0.7, **late), duration=4.0)
+    assert values[f"gradient node.noise.{driven}.raw.tau"].abs() > 0
+
+
 def test_several_couplings_from_states_and_outputs_are_the_same():
     node = tm.JansenRitStep(N, mu=150.0, noise_E_inp=tm.OUProcess(10.0, 5.0), init_M=torch.linspace(0, 0.1, N))
     rate = tm.SigmoidalJansenRitCoupling(W, source="output", target="E_inp", delays=0.2 + 9 * D, k=50.0)

@@ -32,8 +32,8 @@ class Drive(ABC):
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """What kernels call them: `s_<source>` and `t_<source>`."""
-        return tuple(f"{name[0]}_{self.source}" for name in self.names)
+        """What kernels call them: `sigma_<source>` and `tau_<source>`."""
+        return tuple(f"{name}_{self.source}" for name in self.names)
 
     @property
     @abstractmethod
