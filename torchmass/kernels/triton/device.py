@@ -35,6 +35,16 @@ def load(place, once):
 
 
 @triton.jit
+def load_where(place, reads, once):
+    """The same where it is to be read, and 0 elsewhere."""
+    value = tl.zeros(place.shape, place.dtype.element_ty)
+    for _ in range(0, once):
+        value = tl.load(place, mask=reads, other=0)
+        place += once - 1
+    return value
+
+
+@triton.jit
 def store(place, value, live, once):
     """Write it there, where a lane is live; see `load`."""
     for _ in range(0, once):

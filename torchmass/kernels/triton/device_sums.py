@@ -11,6 +11,8 @@ nodes, simulations). Sums go over `terms`, from the first to before the last, an
 import triton
 import triton.language as tl
 
+from torchmass.kernels.triton.device import load, load_where
+
 
 @triton.jit
 def meet():
@@ -21,7 +23,7 @@ def meet():
 @triton.jit
 def place_of(term, here, EACH: tl.constexpr):
     """Where terms lie in a table."""
-    node, _, simulation, nodes, simulations = here
+    node, _, simulation, nodes, simulations, _ = here
     place = term * nodes + node[None, :, :]
     if EACH:
         place = place.to(tl.int64) * simulations + simulation[None, :, :]
@@ -31,41 +33,39 @@ def place_of(term, here, EACH: tl.constexpr):
 @triton.jit
 def product(memory, row, table, terms, here, FEW: tl.constexpr, EACH: tl.constexpr):
     """Σ_j weights[j][i] · row[j]."""
-    weights, (node, lane, _, nodes, _) = table[0], here
+    weights, (node, lane, _, nodes, _, once) = table[0], here
     total = tl.zeros([node.shape[0], lane.shape[1]], memory.dtype.element_ty)
     for first in range(0, nodes, FEW):
         j = first + tl.arange(0, FEW)[:, None, None]
-        weight = tl.load(weights + place_of(j, here, EACH), mask=j < nodes, other=0)
-        total += tl.sum(
-            weight * tl.load(memory + row + j * lane.shape[1] + lane[None, :, :], mask=j < nodes, other=0), 0
-        )
+        weight = load_where(weights + place_of(j, here, EACH), j < nodes, once)
+        total += tl.sum(weight * load_where(memory + row + j * lane.shape[1] + lane[None, :, :], j < nodes, once), 0)
     return total
 
 
 @triton.jit
 def sparse(memory, row, table, terms, here, FEW: tl.constexpr, EACH: tl.constexpr):
     """Σ_k weights[k][i] · row[other[k][i]]; a weight of 0 reads nothing."""
-    (other, weights), (node, lane, _, nodes, _) = table, here
+    (other, weights), (node, lane, _, nodes, _, once) = table, here
     total = tl.zeros([node.shape[0], lane.shape[1]], memory.dtype.element_ty)
     for first in range(terms[0], terms[1], FEW):
         term = first + tl.arange(0, FEW)[:, None, None]
-        j = tl.load(other + term * nodes + node[None, :, :]) * lane.shape[1] + lane[None, :, :]
-        weight = tl.load(weights + place_of(term, here, EACH))
-        total += tl.sum(weight * tl.load(memory + row + j, mask=weight != 0, other=0), 0)
+        j = load(other + term * nodes + node[None, :, :], once) * lane.shape[1] + lane[None, :, :]
+        weight = load(weights + place_of(term, here, EACH), once)
+        total += tl.sum(weight * load_where(memory + row + j, weight != 0, once), 0)
     return total
 
 
 @triton.jit
 def within(memory, row, table, terms, here, FEW: tl.constexpr, EACH: tl.constexpr):
     """The part of the sums of `late`, or of their adjoint, that is of what is sent within the step: −1 steps ago."""
-    (other, back, near, _), (node, lane, _, nodes, _) = table, here
+    (other, back, near, _), (node, lane, _, nodes, _, once) = table, here
     total = tl.zeros([node.shape[0], lane.shape[1]], memory.dtype.element_ty)
     for first in range(terms[0], terms[1], FEW):
         term = first + tl.arange(0, FEW)[:, None, None]
         place = place_of(term, here, EACH)
-        j = tl.load(other + term * nodes + node[None, :, :]) * lane.shape[1] + lane[None, :, :]
-        one, ago = tl.load(near + place), tl.load(back + place)
-        total += tl.sum(one * tl.load(memory + row + j, mask=(one != 0) & (ago < 0), other=0), 0)
+        j = load(other + term * nodes + node[None, :, :], once) * lane.shape[1] + lane[None, :, :]
+        one, ago = load(near + place, once), load(back + place, once)
+        total += tl.sum(one * load_where(memory + row + j, (one != 0) & (ago < 0), once), 0)
     return total
 
 
@@ -78,7 +78,7 @@ def late(
     Rows are counted up to `ring`, a power of two less 1, and then from 0 again; or on and on, where all are kept.
     """
     (first_row, apart, now, ring), (other, back, near, far) = past, table
-    node, lane, _, nodes, _ = here
+    node, lane, _, nodes, _, once = here
     ring = ring.to(tl.int32)
     then = 0 if WHOLE else now.to(tl.int32) & ring
     memory += first_row + now * apart if WHOLE else first_row
@@ -86,13 +86,11 @@ def late(
     for first in range(terms[0], terms[1], FEW):
         term = first + tl.arange(0, FEW)[:, None, None]
         place = place_of(term, here, EACH)
-        j = tl.load(other + term * nodes + node[None, :, :]) * lane.shape[1] + lane[None, :, :]
-        ago, one, two = tl.load(back + place)[None], tl.load(near + place)[None], tl.load(far + place)[None]
+        j = load(other + term * nodes + node[None, :, :], once) * lane.shape[1] + lane[None, :, :]
+        ago, one, two = load(back + place, once)[None], load(near + place, once)[None], load(far + place, once)[None]
         row = then + tl.arange(0, STEPS)[:, None, None, None] - ago
-        total += tl.sum(
-            one * tl.load(memory + (row & ring) * apart + j[None], mask=(one != 0) & (ago >= 0), other=0), 1
-        )
-        total += tl.sum(two * tl.load(memory + (row - 1 & ring) * apart + j[None], mask=two != 0, other=0), 1)
+        total += tl.sum(one * load_where(memory + (row & ring) * apart + j[None], (one != 0) & (ago >= 0), once), 1)
+        total += tl.sum(two * load_where(memory + (row - 1 & ring) * apart + j[None], two != 0, once), 1)
     return total
 
 
@@ -100,7 +98,7 @@ def late(
 def late_back(memory, came, table, terms, here, FEW: tl.constexpr, EACH: tl.constexpr, STEPS: tl.constexpr):
     """The adjoint of `late`: the gradients of what was sent in STEPS steps t, up to where gradients are cut."""
     (first_row, apart, now, horizon), (other, back, near, far) = came, table
-    node, lane, _, nodes, _ = here
+    node, lane, _, nodes, _, once = here
     step = tl.arange(0, STEPS)[:, None, None, None]
     end = tl.minimum((tl.maximum(now + step, 0) // horizon + 1) * horizon - now, 1 << 30).to(tl.int32)
     begin = tl.maximum(-now, 0).to(tl.int32)
@@ -109,13 +107,13 @@ def late_back(memory, came, table, terms, here, FEW: tl.constexpr, EACH: tl.cons
     for first in range(terms[0], terms[1], FEW):
         term = first + tl.arange(0, FEW)[:, None, None]
         place = place_of(term, here, EACH)
-        i = tl.load(other + term * nodes + node[None, :, :]) * lane.shape[1] + lane[None, :, :]
-        ago, one, two = tl.load(back + place)[None], tl.load(near + place)[None], tl.load(far + place)[None]
+        i = load(other + term * nodes + node[None, :, :], once) * lane.shape[1] + lane[None, :, :]
+        ago, one, two = load(back + place, once)[None], load(near + place, once)[None], load(far + place, once)[None]
         row = step + ago
         reads = (one != 0) & (ago >= 0) & (row >= begin) & (row < end)
-        total += tl.sum(one * tl.load(memory + row * apart + i[None], mask=reads, other=0), 1)
+        total += tl.sum(one * load_where(memory + row * apart + i[None], reads, once), 1)
         reads = (two != 0) & (row + 1 >= begin) & (row + 1 < end)
-        total += tl.sum(two * tl.load(memory + (row + 1) * apart + i[None], mask=reads, other=0), 1)
+        total += tl.sum(two * load_where(memory + (row + 1) * apart + i[None], reads, once), 1)
     return total
 
 
@@ -129,11 +127,11 @@ def altogether(value, exists):
 @triton.jit
 def everywhere(memory, row, here):
     """Σ_j row[j], of all nodes of the network, for those of the program."""
-    node, lane, _, nodes, _ = here
+    node, lane, _, nodes, _, once = here
     total = tl.zeros([1, lane.shape[1]], tl.float64)
     for first in range(0, nodes, node.shape[0]):
         j = first + tl.arange(0, node.shape[0])[:, None]
-        sent = tl.load(memory + row + j * lane.shape[1] + lane, mask=j < nodes, other=0)
+        sent = load_where(memory + row + j * lane.shape[1] + lane, j < nodes, once)
         total += tl.sum(sent.to(tl.float64), 0, keep_dims=True)
     return tl.broadcast_to(total.to(memory.dtype.element_ty), [node.shape[0], lane.shape[1]])
 

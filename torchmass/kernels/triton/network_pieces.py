@@ -31,9 +31,9 @@ def {name}({arguments}):
     cell = node * LANES + place
     block, inside = lane // BLOCK, lane % BLOCK
     row_size = nodes * LANES
-    here = (node, place, simulation, nodes, count)
-    zero = tl.full((NODES, LANES), 0.0, T)
     once = (lanes * 2 & 1) + 1  # 1, as `load` needs it: even numbers end in 0
+    here = (node, place, simulation, nodes, count, once)
+    zero = tl.full((NODES, LANES), 0.0, T)
     draws = (first_simulation + simulation % simulations).to(tl.uint32) + zero.to(tl.uint32)
     places = node.to(tl.uint32) + zero.to(tl.uint32)
 """
