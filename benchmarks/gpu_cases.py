@@ -46,12 +46,17 @@ class GpuCase:
         """How many products of a weight and a signal there are, at every stage of a step."""
         return self.node_steps * self.regions * (2 if self.method == "heun" else 1)
 
+    @property
+    def pilot(self) -> int:
+        """How many of the steps say how long all take: those of an image, where that is few of them."""
+        image = round(TR / self.dt)
+        return image if self.steps > 10 * image else self.steps
+
     def quick(self) -> Self:
         """Does it still run?"""
-        dt = 10.0 if self.model == "rww" else self.dt  # for an image
-        return replace(
-            self, simulations=min(3, self.simulations), regions=4, steps=12, dt=dt, longest=min(self.longest, 1.0)
-        )
+        dt, steps = (25.0, 4) if self.model == "rww" else (self.dt, 12)  # for an image
+        few = min(3, self.simulations)
+        return replace(self, simulations=few, regions=4, steps=steps, dt=dt, longest=min(self.longest, 1.0))
 
     def work(self, device: str, backend: str, steps: int) -> Callable[[], Any]:
         """The call that is timed, of so many steps; it returns what it has computed."""
@@ -86,12 +91,12 @@ HEADLINE = GpuCase("Reduced Wong–Wang with BOLD", "rww", 32_768, 100, 600_000,
 BATCH = GpuCase("Montbrió–Pazó–Roxin", "mpr", 4096, 80, 1000, longest=75.0)
 ONE = GpuCase("one network", "mpr", 1, 80, 10_000)
 LARGE = replace(ONE, name="more nodes than a program holds", regions=4096, steps=1000)
-CASES = (
-    HEADLINE,
-    replace(HEADLINE, dtype=torch.float64),
-    replace(HEADLINE, gradient=True),
-    BATCH,
-    replace(BATCH, gradient=True),
-    ONE,
-    LARGE,
-)
+CASES = {  # what is worth most comes first
+    "single": HEADLINE,
+    "double": replace(HEADLINE, dtype=torch.float64),
+    "gradient": replace(HEADLINE, gradient=True),
+    "batch": BATCH,
+    "one": ONE,
+    "batch gradient": replace(BATCH, gradient=True),
+    "large": LARGE,
+}

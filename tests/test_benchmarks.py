@@ -322,13 +322,3 @@ def test_fits_and_simulations_for_inference_are_timed(name, cases, tmp_path):
     for verdict in written["must_reach"]:
         assert verdict["ratios"] or verdict["missing"]
         assert verdict["requirement"] in printed
-
-
-def test_networks_in_batches_run_without_a_gpu(tmp_path):
-    pytest.importorskip("triton")
-    printed, written = run_quickly("gpu", tmp_path / "gpu.json")
-    assert len(written["cases"]) == 7
-    for row in written["cases"]:
-        assert row["node_steps"] > 0
-        assert f"| {row['title']} |" in printed
-    assert "A quick run decides nothing." in printed
