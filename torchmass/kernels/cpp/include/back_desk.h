@@ -5,7 +5,9 @@
 #include "correlation.h"
 #include "record.h"
 
-constexpr int64_t tile = 64;    // steps after which sums go on in double
+constexpr int64_t tile = 64;  // steps after which sums go on in double
+// those after which gradients of weights at once do: of a list a sum over lanes is taken for each connection every time
+constexpr int64_t kept_steps(int form) { return form == tm::sparse ? 2 * tile : tile; }
 
 constexpr int sets(int link) { return tm::delayed(Step::link[link].form) ? 1 + Step::middle : 0; }
 
@@ -36,10 +38,11 @@ struct BackDesk : Arena {
         for (int k = 0; k < Step::arrivals; ++k) {
             const int link = Step::arrival[k].link, form = Step::link[link].form;
             const bool wanted = tm::at_once(form) && r.g_weights[link];
-            back_rows[k] = take(wanted ? tile * width : 0), sent_rows[k] = take(wanted ? tile * width : 0);
+            const int64_t size = wanted ? kept_steps(form) * width : 0;
+            back_rows[k] = take(size), sent_rows[k] = take(size);
             any |= wanted && form == tm::sparse;
         }
-        for (T *&rows : turned) rows = take(any ? tile * width : 0);
+        for (T *&rows : turned) rows = take(any ? kept_steps(tm::sparse) * width : 0);
     }
 };
 

@@ -27,7 +27,7 @@ struct BackLinks : WayBack {
     }
     // what the gradient of the weights is made of
     void keep(int k, const tm::ArrivalForm &a, int64_t t, const T *given) {
-        const int64_t place = t % tile * width;
+        const int64_t place = t % kept_steps(Step::link[a.link].form) * width;
         for (int64_t v = own.from; v < own.to; ++v) {
             V::load(given + v * L).store(back_rows[k] + place + v * L);
             sent(a, v, t).store(sent_rows[k] + place + v * L);
@@ -106,16 +106,16 @@ struct BackLinks : WayBack {
             for (int64_t i = own.begin; sets(k) && weights(k) && graph.shorts[k].self && i < own.end; ++i)
                 if (const int64_t pair = graph.shorts[k].own[i]; pair >= 0)
                     weights(k)[pair] += double(own_sum[k][i]), own_sum[k][i] = 0;
-        const int64_t count = r.steps - t < tile ? r.steps - t : tile;
         for (int k = 0; k < Step::arrivals; ++k) {
             const int link = Step::arrival[k].link, form = Step::link[link].form;
-            if (!tm::at_once(form) || !gradient(k)) continue;
+            const int64_t most = kept_steps(form), count = Own::least(r.steps - t, most);
+            if (!tm::at_once(form) || !gradient(k) || t % most) continue;
             if (form == tm::sparse)
                 for (int both = 0; both < 2; ++both)
-                    turn(turned[both], both ? sent_rows[k] : back_rows[k], width, count, tile, own.from, own.to);
+                    turn(turned[both], both ? sent_rows[k] : back_rows[k], width, count, most, own.from, own.to);
             meet();
             if (form == tm::dense) outer(weights(link), r.nodes, back_rows[k], sent_rows[k], width, count, own);
-            else correlate(graph.sparse[link], weights(link), turned[0], turned[1], tile, own.begin, own.end);
+            else correlate(graph.sparse[link], weights(link), turned[0], turned[1], most, own.begin, own.end);
             meet();
         }
     }
