@@ -11,7 +11,7 @@ import pytest
 CASES = ["HopfStep-float32", "HopfStep-float64", "MontbrioPazoRoxinStep-float32"]
 WAYS = ["forward", "adjoint", "close"]
 STAGES = ["start", "stage_0", "stage_1", "start_back", "stage_0_back", "stage_1_back", "finish_back", "close"]
-MOST = 60  # seconds of a kernel of the largest models, which take 5 to 30
+MOST = 60  # seconds of a kernel of the largest model, which take up to 30
 
 
 def compiled(folder, *cases):
@@ -33,9 +33,9 @@ def test_kernels_compile_for_a_card_and_keep_in_registers_what_they_hold(tmp_pat
 
 
 @pytest.mark.slow
-def test_kernels_of_a_large_model_and_of_a_delayed_network_are_built_in_seconds(tmp_path):
-    large, network, split = "ThalamusStep-float64", "HopfStep-float32-network", "HopfStep-float32-network-split"
-    found = compiled(tmp_path, large, network, split)
-    names = [f"{case}-{way}" for case in (large, network) for way in WAYS] + [f"{network}-correlate"]
+def test_kernels_of_a_delayed_network_of_the_largest_model_are_built_in_seconds(tmp_path):
+    network, split = "ZerlautSecondOrderStep-float32-network", "HopfStep-float32-network-split"
+    found = compiled(tmp_path, network, split)
+    names = [*(f"{network}-{way}" for way in WAYS), f"{network}-correlate"]
     assert list(found) == [*names, *(f"{split}-{way}" for way in STAGES), f"{split}-correlate"]
     assert max(kernel["seconds"] for kernel in found.values()) < MOST
