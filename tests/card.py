@@ -1,6 +1,6 @@
 """A GPU that the CPU plays: tensors that say they are on one, hold real values, and refuse to meet those of the CPU."""
 
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from unittest import mock
 
 import torch
@@ -108,9 +108,16 @@ def held(x):
 @contextmanager
 def card(launches=True):
     """A GPU, on which Triton's interpreter runs kernels; or nobody does."""
-    launched = GridExecutor.__call__
+    launched, current = GridExecutor.__call__, list[torch.device]()
+
+    @contextmanager
+    def on(device):
+        current.append(device)
+        yield
+        current.pop()
 
     def launch(self, *args, **options):
+        assert current == [CARD], "a kernel goes to another device than that of the model"
         given = [*args, *options.values()]
         assert all(isinstance(one, OnCard) for one in given if isinstance(one, torch.Tensor))
         with _disable_current_modes():
@@ -123,7 +130,7 @@ def card(launches=True):
         if not launches:  # then numbers are whatever was in memory
             put(launch_of_kernels, "is_nonfinite", lambda x: False)
         put(torch.cuda, "_lazy_init", lambda: None)
-        put(torch.cuda, "device", lambda device: nullcontext())
+        put(torch.cuda, "device", on)
         put(torch.cuda, "is_current_stream_capturing", lambda: False)
         put(GridExecutor, "__call__", launch)
         stack.callback(torch._C._set_only_lift_cpu_tensors, before)

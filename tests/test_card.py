@@ -151,9 +151,8 @@ def test_a_network_runs(name, few):
 
 
 @pytest.mark.parametrize("name", [name for name in NETWORKS if name != "one by one"])
-@pytest.mark.parametrize("split", [False, True])
-def test_all_that_kernels_are_given_is_on_the_card(name, split, few, monkeypatch):
-    if split:
+def test_all_that_kernels_are_given_is_on_the_card(name, few, monkeypatch):
+    if name in ("of several models", "late", "sparse"):  # which then take several programs
         monkeypatch.setattr(tiles, "MOST", 1)
     to = lambda x: x.to(CARD)
     with card(launches=False):

@@ -5,7 +5,7 @@ captured, which therefore says nothing of either.
 """
 
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from math import prod
 from typing import Any
 
@@ -165,8 +165,13 @@ def launched(
     loop: Any, programs: tuple[int, ...], how: dict[str, Any], given: dict[str, Any], device: torch.device
 ) -> None:
     """Run some programs of a kernel."""
-    with torch.cuda.device(device) if device.type == "cuda" else nullcontext():
+    with on(device):
         loop[programs](**given, **how)
+
+
+def on(device: torch.device) -> AbstractContextManager[Any]:
+    """Within, kernels go to the current stream of this device, whichever is the current one."""
+    return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
 
 
 def numbered(name: str, tensors: Sequence[Tensor | None]) -> dict[str, Tensor | None]:

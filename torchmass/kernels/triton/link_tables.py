@@ -9,7 +9,7 @@ from torch import Tensor
 from torchmass.kernels.coupled import Pairs
 from torchmass.kernels.step.exchange import DENSE, TOTAL
 from torchmass.kernels.triton.connections import DELAYED, Connections, named
-from torchmass.kernels.triton.launch import OPTIONS
+from torchmass.kernels.triton.launch import OPTIONS, on
 from torchmass.kernels.triton.table import Table
 from torchmass.kernels.triton.tiles import AHEAD, WARPS, Tiles, power_of_two
 
@@ -135,11 +135,12 @@ class LinkTables:
         stage = tiles.places["later"] + waiting * row, len(tiles.waiting) * row
         sent = now if late or not arrival.level else stage
         kernel: Any = correlate
-        kernel[-(-len(some.to) // edges), tiles.count](
-            found, came[place * row :], tiles.places_back["end"], len(self.step.arrivals) * row,
-            path[sent[0] :], path[stage[0] :], tiles.places["end"], sent[1], stage[1],
-            some.to, some.source, back, some.possible.sum(), len(some.to), tiles.simulations, self.call.steps,
-            LANES=tiles.lanes, EDGES=edges, EACH=not some.shared, LATE=late, **OPTIONS,
-        )  # fmt: skip
+        with on(path.device):
+            kernel[-(-len(some.to) // edges), tiles.count](
+                found, came[place * row :], tiles.places_back["end"], len(self.step.arrivals) * row,
+                path[sent[0] :], path[stage[0] :], tiles.places["end"], sent[1], stage[1],
+                some.to, some.source, back, some.possible.sum(), len(some.to), tiles.simulations, self.call.steps,
+                LANES=tiles.lanes, EDGES=edges, EACH=not some.shared, LATE=late, **OPTIONS,
+            )  # fmt: skip
         near, far = found.sum(1, keepdim=True) if some.shared else found
         return near, far
