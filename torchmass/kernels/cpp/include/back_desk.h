@@ -9,14 +9,13 @@ constexpr int64_t tile = 64;  // steps after which sums go on in double
 // those after which gradients of weights at once do: of a list a sum over lanes is taken for each connection every time
 constexpr int64_t kept_steps(int form) { return form == tm::sparse ? 2 * tile : tile; }
 
-constexpr int sets(int link) { return tm::delayed(Step::link[link].form) ? 1 + Step::middle : 0; }
-
 // What the way back needs beside the record. What comes back from an arrival is written in turns of two steps, as in Desk.
 struct BackDesk : Arena {
     const int64_t room;
     T *g, *ga[2], *later, *later_back, *sent_back, *part, *kept, *carried[Step::links];
     T *own_sum[Step::links];  // gradients of the weights of nodes with themselves
-    T *past[Step::links][2], *rows[Step::links][2], *table[Step::links][2], *correlated[Step::links][2];
+    T *past[Step::links][2], *rows[Step::links][2], *coming[Step::links][2], *table[Step::links][2];  // see Line
+    T *correlated[Step::links][2];
     T *back_rows[Step::arrivals + 1], *sent_rows[Step::arrivals + 1], *turned[2];  // of a tile; and as [node][step]
     double *sum;
 
@@ -30,7 +29,8 @@ struct BackDesk : Arena {
             const int64_t inner = Step::link[k].channels * width, nodes = Step::link[k].channels * r.nodes;
             for (int set = 0; set < sets(k); ++set) {
                 past[k][set] = take(nodes * (r.reach[k] + room)), rows[k][set] = take(Line::ring * inner);
-                table[k][set] = take(Line::ring_table * inner), correlated[k][set] = take(nodes * Correlation::row);
+                coming[k][set] = take(nodes * Line::at_most), table[k][set] = take(Line::ring_table * inner);
+                correlated[k][set] = take(nodes * Correlation::row);
             }
             carried[k] = take(sets(k) ? 4 * inner : 0), own_sum[k] = take(sets(k) ? width : 0);
         }

@@ -48,8 +48,11 @@ static void outer(double *into, int64_t count, const T *back, const T *sent, int
 #pragma GCC unroll 3
             for (int j = 0; j < J; ++j) sum[i][j] = tm::fma(V(back[i]), columns[j], sum[i][j]);
     }
-    for (int i = 0; i < I; ++i)
-        for (int64_t j = 0; j < live; ++j) into[i * count + j] += double(sum[i][j / L][int(j % L)]);
+    T held[J * L];
+    for (int i = 0; i < I; ++i, into += count) {
+        for (int j = 0; j < J; ++j) sum[i][j].store(held + j * L);
+        for (int64_t j = 0; j < live; ++j) into[j] += double(held[j]);
+    }
 }
 template <int J>
 static void outer(double *into, int64_t count, const T *back, const T *sent, int64_t width, int64_t steps, int64_t live,

@@ -24,7 +24,7 @@ struct Simulation : Population, Desk {
             l.nodes = r.nodes, l.width = width, l.channels = link.channels, l.reach = r.reach[k], l.room = record.room;
             l.mask = record.whole ? -1 : record.rows - 1;
             l.past = record.past[k], l.rows = rows[k];
-            for (int set = 0; set <= Step::middle; ++set) l.add(graph.edges[k][set], record.table[k][set]);
+            for (int set = 0; set <= Step::middle; ++set) l.add(graph.edges[k][set], coming[k][set], record.table[k][set]);
             l.begin(r.before[k] + simulation * r.before_apart[2 * k + 1], r.before_apart[2 * k]);
         }
     }

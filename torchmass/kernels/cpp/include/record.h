@@ -16,6 +16,9 @@ struct Arena {
     }
 };
 
+// how many sums of a link over its past there are
+constexpr int sets(int link) { return tm::delayed(Step::link[link].form) ? 1 + Step::middle : 0; }
+
 constexpr int own_arrivals() {
     int count = 0;
     for (int k = 0; k < Step::arrivals; ++k) count += Step::link[Step::arrival[k].link].form != tm::late;
@@ -38,7 +41,7 @@ struct Record : Arena {
             const tm::LinkForm link = Step::link[k];
             if (!tm::delayed(link.form)) continue;
             past[k] = take(link.channels * r.nodes * (r.reach[k] + room));
-            for (int set = 0; set <= Step::middle; ++set) table[k][set] = take(rows * link.channels * width);
+            for (int set = 0; set < sets(k); ++set) table[k][set] = take(rows * link.channels * width);
         }
     }
     T *state(int64_t t) const { return x + (whole ? t : 0) * Step::states * width; }
@@ -49,14 +52,17 @@ TM_EXPORT int64_t record_size(const Run &r, bool whole) { return Record(r, nullp
 // What a simulation goes on with beside its record. What is sent is written in turns of two steps: some may be at the next
 // one while others still read.
 struct Desk : Arena {
-    T *sent[2], *later[2], *kept, *rows[Step::links];
+    T *sent[2], *later[2], *kept, *rows[Step::links], *coming[Step::links][2];
 
     TM_ONCE Desk(const Run &r, T *base) : Arena{base} {
         const int64_t width = row_width(r.nodes);
         for (int turn = 0; turn < 2; ++turn) sent[turn] = take(Step::sends * width), later[turn] = take(Step::later * width);
         kept = take(Step::kept * width);
-        for (int k = 0; k < Step::links; ++k)
-            rows[k] = take(tm::delayed(Step::link[k].form) ? Line::ring * Step::link[k].channels * width : 0);
+        for (int k = 0; k < Step::links; ++k) {
+            const tm::LinkForm link = Step::link[k];
+            rows[k] = take(tm::delayed(link.form) ? Line::ring * link.channels * width : 0);
+            for (int set = 0; set < sets(k); ++set) coming[k][set] = take(link.channels * r.nodes * Line::at_most);
+        }
     }
 };
 

@@ -47,7 +47,7 @@ struct WayBack : Population, BackDesk {
         l.own = &own;
         l.nodes = r.nodes, l.width = width, l.channels = channels, l.reach = r.reach[k], l.room = room;
         l.mask = Line::ring_table - 1, l.past = past[k][set], l.rows = rows[k][set];
-        l.add(graph.edges[k][set], table[k][set]);
+        l.add(graph.edges[k][set], coming[k][set], table[k][set]);
         Correlation &c = correlation[k][set];
         c.own = &own, c.terms = &graph.terms[k][set];
         c.nodes = r.nodes, c.channels = channels, c.width = width, c.steps = r.steps, c.reach = r.reach[k];
