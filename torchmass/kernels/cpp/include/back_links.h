@@ -9,18 +9,23 @@
 struct BackLinks : WayBack {
     using WayBack::WayBack;
 
-    // from what arrived to what was sent for it
+    // what came back from an arrival, and where it goes to
+    const T *given_to(int k, int64_t t) const { return ga[t & 1] + k * width; }
+    T *back_to(int k) const {
+        const tm::ArrivalForm a = Step::arrival[k];
+        return a.later < 0 ? sent_back + (Step::link[a.link].first + a.channel) * width : later_back + a.later * width;
+    }
+    // from what arrived to what was sent for it; a product with the weights is there already
     void arrival_back(int k, int64_t t) {
         const tm::ArrivalForm a = Step::arrival[k];
         const int form = Step::link[a.link].form;
-        const T *given = ga[t & 1] + k * width;
-        T *to = a.later < 0 ? sent_back + (Step::link[a.link].first + a.channel) * width : later_back + a.later * width;
+        const T *given = given_to(k, t);
+        T *to = back_to(k);
         if (form == tm::total) {
             double total = 0;
             for (int64_t i = 0; i < r.nodes; ++i) total += double(given[i]);
             for (int64_t v = own.from; v < own.to; ++v) V(T(total)).store(to + v * L);
         }
-        if (form == tm::dense) product(graph.matrix[a.link], width, r.nodes, given, to, own);
         if (form == tm::sparse) graph.sparse[a.link].product(given, to, own.from, own.to);
         if (tm::at_once(form) && gradient(k)) keep(k, a, t, given);
         if (form == tm::mixed) soon_back(a, t, given, to);

@@ -4,31 +4,54 @@
 
 #include "own.h"
 
-// out[i] = Σ_j matrix[j][i] sent[j] for `vectors` vectors of i, a few of them at once in registers
-template <int B> static void product(const T *matrix, int64_t width, int64_t count, const T *sent, T *out) {
-    V sum[B];
-#pragma GCC unroll 12
-    for (int k = 0; k < B; ++k) sum[k] = V(T(0));
-    for (int64_t j = 0; j < count; ++j, matrix += width) {
-        const V one(sent[j]);
-#pragma GCC unroll 12
-        for (int k = 0; k < B; ++k) sum[k] = tm::fma(V::load(matrix + k * L), one, sum[k]);
-    }
-#pragma GCC unroll 12
-    for (int k = 0; k < B; ++k) sum[k].store(out + k * L);
+// how many simulations go together at most: a vector of weights is then read once for all
+constexpr int most_fellows() {
+    for (int k = 0; k < Step::arrivals; ++k)
+        if (Step::link[Step::arrival[k].link].form == tm::dense) return 4;
+    return 1;
 }
-template <int B = 12>
-static void product(const T *matrix, int64_t width, int64_t count, const T *sent, T *out, int64_t vectors) {
-    for (int64_t left = vectors; left > 0; left -= B, matrix += B * L, out += B * L) {
-        const int64_t blocks = (left + B - 1) / B;
+
+// out[s][i] = Σ_j matrix[j][i] sent[s][j] for B vectors of i from `skip` on, and G simulations s, in registers
+template <int G, int B>
+static void product(const T *matrix, int64_t width, int64_t count, const T *const *sent, T *const *out, int64_t skip) {
+    V sum[G][B];
+    const T *from[G];
+#pragma GCC unroll 4
+    for (int s = 0; s < G; ++s) {
+        from[s] = sent[s];
+#pragma GCC unroll 12
+        for (int k = 0; k < B; ++k) sum[s][k] = V(T(0));
+    }
+    matrix += skip;
+    for (int64_t j = 0; j < count; ++j, matrix += width)
+#pragma GCC unroll 12
+        for (int k = 0; k < B; ++k) {
+            const V weights = V::load(matrix + k * L);
+#pragma GCC unroll 4
+            for (int s = 0; s < G; ++s) sum[s][k] = tm::fma(weights, V(from[s][j]), sum[s][k]);
+        }
+#pragma GCC unroll 4
+    for (int s = 0; s < G; ++s)
+#pragma GCC unroll 12
+        for (int k = 0; k < B; ++k) sum[s][k].store(out[s] + skip + k * L);
+}
+template <int G, int B>
+static void product(const T *matrix, int64_t width, int64_t count, const T *const *sent, T *const *out, int64_t from,
+                    int64_t to) {
+    for (; from < to; from += B) {
+        const int64_t blocks = (to - from + B - 1) / B;
         if constexpr (B > 1)
-            if ((left + blocks - 1) / blocks < B)
-                return product<B - 1>(matrix, width, count, sent, out, left);
-        product<B>(matrix, width, count, sent, out);
+            if ((to - from + blocks - 1) / blocks < B)
+                return product<G, B - 1>(matrix, width, count, sent, out, from, to);
+        product<G, B>(matrix, width, count, sent, out, from * L);
     }
 }
-static void product(const T *matrix, int64_t width, int64_t count, const T *sent, T *out, const Own &own) {
-    product(matrix + own.from * L, width, count, sent, out + own.from * L, own.to - own.from);
+// of as many simulations as `fellows`
+static void product(const T *matrix, int64_t width, int64_t count, const T *const *sent, T *const *out, int fellows,
+                    const Own &own) {
+    if (most_fellows() > 1 && fellows == most_fellows())
+        return product<most_fellows(), 6>(matrix, width, count, sent, out, own.from, own.to);
+    for (int s = 0; s < fellows; ++s) product<1, 12>(matrix, width, count, sent + s, out + s, own.from, own.to);
 }
 
 // into[i][j] += Σ_t back[t][i] sent[t][j] for i < count: I of them, and J vectors of j, at once

@@ -1,178 +1,51 @@
-// The time loop of a network. The generated file defines T and Step, and includes this; see exchange.h for its links.
-//
-// A simulation goes through time step by step: nodes send, sums arrive, nodes move, once or at every stage. Lanes are
-// nodes. Delays look only at the past, which lies apart for each node (line.h).
+// The time loop of networks. The generated file defines T and Step, and includes this; see exchange.h for its links.
 #ifndef TORCHMASS_NETWORK_H
 #define TORCHMASS_NETWORK_H
 
-#include "population.h"
+#include "fellows.h"
+#include "simulation.h"
 
-struct Simulation : Population, Desk {
-    const Graph &graph;
-    Record record;
-    Line line[Step::links];
-    const T *at[Step::arrivals ? Step::arrivals : 1];  // what arrives at this step
-    V bad = V(T(0));
+struct Forward : Fellows<Simulation> {
+    using Fellows::Fellows;
 
-    TM_ONCE Simulation(const Run &r, int64_t simulation, const Graph &graph, T *memory, T *base, tm::Member &member)
-        : Population(r, simulation, member), Desk(r, base), graph(graph), record(r, memory, r.path != nullptr) {
-        for (int k = 0; k < Step::links; ++k) {
-            const tm::LinkForm link = Step::link[k];
-            if (!tm::delayed(link.form)) continue;
-            Line &l = line[k];
-            l.own = &own;
-            l.nodes = r.nodes, l.width = width, l.channels = link.channels, l.reach = r.reach[k], l.room = record.room;
-            l.mask = record.whole ? -1 : record.rows - 1;
-            l.past = record.past[k], l.rows = rows[k];
-            for (int set = 0; set <= Step::middle; ++set) l.add(graph.edges[k][set], coming[k][set], record.table[k][set]);
-            l.begin(r.before[k] + simulation * r.before_apart[2 * k + 1], r.before_apart[2 * k]);
-        }
-    }
-    using Population::take;
     void run() {
-        meet();
-        for (int k = 0; k < Step::links; ++k)
-            if (tm::delayed(Step::link[k].form)) line[k].complete(0);
-        for (int64_t v = own.from; v < own.to; ++v)
-            for (int s = 0; s < Step::states; ++s) take(r.x0[s], v).store(record.state(0) + s * width + v * L);
+        each([](Simulation &s) { s.start(); });
         int64_t due = r.transient, row = 0;
-        for (int64_t t = 0; t < r.steps && own.some(); ++t) {
-            moment = t;
-            const T *x = record.state(t);
-            send(t, x);
+        for (int64_t t = 0; t < r.steps && some(); ++t) {
+            each([&](Simulation &s) { s.send(t); });
             gather<0>(t);
-            phases(t, x, record.state(t + 1), tm::places<Step::phases>());
-            if (t == due) write(record.state(t + 1), row++), due += r.every;
+            phases(t, tm::places<Step::phases>());
+            if (t == due) {
+                each([&](Simulation &s) { s.write(t, row); });
+                ++row, due += r.every;
+            }
         }
-        finish(record.state(r.steps));
+        each([](Simulation &s) { s.finish(); });
     }
-    T *sent_to(int link, int channel, int64_t t) const {
-        if (tm::delayed(Step::link[link].form)) return line[link].row(t) + channel * width;
-        return sent[t & 1] + (Step::link[link].first + channel) * width;
-    }
-    T *later_to(int place, int64_t t) const { return later[t & 1] + place * width; }
-    void send(int64_t t, const T *x) {
-        T *to[Step::sends ? Step::sends : 1];
-        for (int k = 0; k < Step::links; ++k)
-            for (int c = 0; c < Step::link[k].channels; ++c) to[Step::link[k].first + c] = sent_to(k, c, t);
-        for (int64_t v = own.from; v < own.to; ++v) {
-            V now[Step::states], out[Step::sends ? Step::sends : 1];
-            load(now, x, v, Step::states);
-            Step::send(fixed(v), now, out);
-            for (int k = 0; k < Step::sends; ++k) out[k].store(to[k] + v * L);
-        }
-        for (int64_t k = 0; k < r.tails; ++k)
-            if (t >= r.steps - r.tail_rows[k]) keep_tail(k, x, t - (r.steps - r.tail_rows[k]));
-        for (int k = 0; k < Step::links; ++k)
-            if (tm::delayed(Step::link[k].form)) push(line[k], t + 1);
-    }
-    TM_ONCE void keep_tail(int64_t k, const T *x, int64_t row) {
-        for (int64_t v = own.from; v < own.to; ++v) {
-            V now[Step::states + Step::outputs];
-            load(now, x, v, Step::states);
-            Step::output(fixed(v), now, now + Step::states);
-            put(r.tail[k] + row * r.lanes, v, now[r.tail_of[k]]);
-        }
+    template <int... p> void phases(int64_t t, tm::Places<p...>) { (phase<p>(t), ...); }
+    template <int p> void phase(int64_t t) {
+        if (p) gather<p>(t);
+        each([&](Simulation &s) { s.template phase<p>(t); });
     }
     // what arrives at a stage
     template <int level> void gather(int64_t t) {
-        if (waits(level)) meet();
-        T *here = record.arrived(t);
+        if (waits(level)) each([](Simulation &s) { s.meet(); });
         for (int k = 0; k < Step::arrivals; ++k) {
-            const tm::ArrivalForm a = Step::arrival[k];
-            const int form = Step::link[a.link].form;
-            T *to = here;
-            here += form == tm::late ? 0 : width;
-            if (a.level != level) continue;
-            const T *from = a.later < 0 ? sent_to(a.link, a.channel, t) : later_to(a.later, t);
-            if (form == tm::total) sum_up(from, to);
-            if (form == tm::dense) product(graph.matrix[a.link], width, r.nodes, from, to, own);
-            if (form == tm::sparse) graph.sparse[a.link].product(from, to, own.from, own.to);
-            if (form == tm::mixed) soon(a, t, from, to);
-            at[k] = form == tm::late ? arriving(a, t) : to;
+            if (Step::arrival[k].level != level) continue;
+            if (Step::link[Step::arrival[k].link].form == tm::dense)
+                products(Step::arrival[k].link, [&](Simulation &s) { return s.product_of(k, t); },
+                         [&](Simulation &s) { return s.arrived_at(k, t); });
+            each([&](Simulation &s) { s.arrive(k, t); });
         }
-    }
-    void sum_up(const T *from, T *to) const {
-        double sum = 0;
-        for (int64_t j = 0; j < r.nodes; ++j) sum += double(from[j]);
-        for (int64_t v = own.from; v < own.to; ++v) V(T(sum)).store(to + v * L);
-    }
-    const T *arriving(const tm::ArrivalForm &a, int64_t t) const {
-        return line[a.link].out(a.c == 0.5, t + (a.c == 1)) + a.channel * width;
-    }
-    // the same with connections that are shorter than the stage needs
-    void soon(const tm::ArrivalForm &a, int64_t t, const T *stage, T *to) const {
-        const T *past = arriving(a, t);
-        const Shorts &shorts = graph.shorts[a.link];
-        for (int64_t i = own.from * L; i < own.to * L; i += L) {
-            V sum = V::load(past + i);
-            if (shorts.self) sum += V::load(shorts.self + i) * V::load(stage + i);
-            sum.store(to + i);
-        }
-        const Line &l = line[a.link];
-        const int64_t skip = a.channel * width;
-        for (int64_t k = shorts.bound[own.begin]; k < shorts.bound[own.end]; ++k) {
-            const Short &e = shorts.all[k];
-            const Reading read = e.at[Short::place(a.c)];
-            const T now = l.row(t - (read.back < 0 ? 0 : read.back))[skip + e.from];
-            const T other = read.back < 0 ? stage[e.from] : l.row(t - read.back - 1)[skip + e.from];
-            to[e.to] += e.weight * (read.part ? now + read.part * (other - now) : now);  // what is not read may be no number
-        }
-        for (int64_t i = own.end; i < own.to * L; ++i) to[i] = to[r.nodes - 1];
-    }
-    template <int... p> void phases(int64_t t, const T *x, T *next, tm::Places<p...>) {
-        (phase<p>(t, x, next), ...);
-    }
-    template <int p> void phase(int64_t t, const T *x, T *next) {
-        if (p) gather<p>(t);
-        for (int64_t v = own.from; v < own.to; ++v) {
-            V now[Step::states], a[Step::arrivals + 1], c[Step::kept + 1], s[Step::later + 1];
-            load(now, x, v, Step::states), load(c, kept, v, Step::kept);
-            for (int k = 0; k < Step::arrivals; ++k)
-                if (Step::arrival[k].level <= p) a[k] = V::load(at[k] + v * L);
-            if (p == 0) feed[v].to(r, t);
-            Step::phase(tm::Phase<p>(), fixed(v), now, &feed[v].u[0], &feed[v].z[0], a, c, s);
-            if (p == Step::phases - 1) save(next, v, now, Step::states);
-            else save(kept, v, c, Step::kept);
-            for (int k = 0; k < Step::arrivals; ++k)
-                if (Step::arrival[k].level == p + 1 && Step::arrival[k].later >= 0)
-                    s[Step::arrival[k].later].store(later_to(Step::arrival[k].later, t) + v * L);
-        }
-    }
-    void write(const T *x, int64_t row) {
-        for (int64_t v = own.from; v < own.to; ++v) {
-            V now[Step::states + Step::outputs];
-            load(now, x, v, Step::states);
-            if (r.out[Step::states]) Step::output(fixed(v), now, now + Step::states);
-            for (int k = 0; k < Step::states + Step::outputs; ++k)
-                if (r.out[k]) put(r.out[k] + row * r.lanes, v, now[k]), bad += now[k] * V(T(0));
-        }
-    }
-    TM_ONCE void finish(const T *x) {
-        for (int64_t v = own.from; v < own.to; ++v)
-            for (int s = 0; s < Step::states; ++s) {
-                const V value = V::load(x + s * width + v * L);
-                put(r.end[s], v, value), bad += value * V(T(0));
-            }
-        r.found(bad);
-        if (record.whole)  // what is not there yet counts nothing
-            for (int k = 0; k < Step::links; ++k)
-                if (tm::delayed(Step::link[k].form)) clear_rest(line[k]);
-    }
-    TM_ONCE void clear_rest(Line &l) const {
-        for (int64_t t = r.steps / l.grain * l.grain; t < r.steps; ++t)
-            for (int64_t c = 0; c < l.channels; ++c)
-                for (int64_t j = own.begin; j < own.end; ++j) *l.sent(c, j, t) = l.row(t)[c * width + j];
-        for (int64_t c = 0; c < l.channels; ++c)
-            for (int64_t j = own.begin; j < own.end; ++j)
-                for (int64_t t = r.steps; t < l.room; ++t) *l.sent(c, j, t) = 0;
     }
 };
 
 TM_EXPORT void forward(const Run &r) {
     const int64_t size = record_size(r, r.path != nullptr), desk = Desk(r, nullptr).size;
-    each_simulation(r, desk + (r.path ? 0 : size), false, [&](int64_t k, const Graph &graph, tm::Member &member, T *memory, int64_t) {
-        Simulation(r, k, graph, r.path ? r.path + k * size : memory + desk, memory, member).run();
+    each_simulation(r, desk + (r.path ? 0 : size), false, [&](const Share &share) {
+        Forward(r, share, [&](int64_t k, T *memory) {
+            return new Simulation(r, k, share.graph, r.path ? r.path + k * size : memory + desk, memory, share.member);
+        }).run();
     });
 }
 

@@ -79,30 +79,4 @@ struct Population {
     }
 };
 
-// work(simulation, graph, member, memory, place) of every simulation: each thread takes one after the other, or, where
-// there are more threads, a crew takes each. `place` is its place among those that are worked on at the same time.
-template <class Work> void each_simulation(const Run &r, int64_t size, bool back, const Work &work) {
-    const int64_t count = r.lanes / r.nodes, places = Own::least(r.threads, count);
-    const int64_t most = Own::least(Own::most(r.nodes), tm::Crew::most);
-    const int64_t together = r.threads < count ? 1 : Own::least(r.threads / count, most);
-    const bool common = shared(r);
-    Graph *all = common ? new Graph(r, 0, back) : nullptr;
-    tm::Crew *crews = new tm::Crew[places];
-    T *memory = new T[places * size + line_of_cache];
-    T *base = memory + (line_of_cache - reinterpret_cast<std::uintptr_t>(memory) / sizeof(T) % line_of_cache);
-    tm::spread(r.team, r.threads, count * together, [&](int64_t from, int64_t to, int share) {
-        for (int64_t task = from; task < to; ++task) {
-            const int64_t simulation = task / together, place = together > 1 ? simulation : share;
-            tm::Member member(crews[place], together);
-            if (!member.size) continue;
-            Graph *own = common ? nullptr : new Graph(r, simulation, back);
-            work(simulation, common ? *all : *own, member, base + place * size, place);
-            delete own;
-        }
-    });
-    delete[] memory;
-    delete[] crews;
-    delete all;
-}
-
 #endif

@@ -19,9 +19,10 @@ struct Arena {
 // how many sums of a link over its past there are
 constexpr int sets(int link) { return tm::delayed(Step::link[link].form) ? 1 + Step::middle : 0; }
 
-constexpr int own_arrivals() {
+// how many arrivals before the given one are written down with the states, step by step
+constexpr int own_arrivals(int before = Step::arrivals) {
     int count = 0;
-    for (int k = 0; k < Step::arrivals; ++k) count += Step::link[Step::arrival[k].link].form != tm::late;
+    for (int k = 0; k < before; ++k) count += Step::link[Step::arrival[k].link].form != tm::late;
     return count;
 }
 
