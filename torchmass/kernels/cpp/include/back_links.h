@@ -80,11 +80,11 @@ struct BackLinks : WayBack {
             const int64_t before = r.steps - t - 1;  // the time of the line that is step t + 1
             T *next = l.row(before), *now = l.row(before + 1);
             join(k, set, 1, t, next);
-            correlation[k][set].add(t + 1, next);
             push(l, before + 1);
+            correlation[k][set].take(l, before + 1);
             own.clear(now, Step::link[k].channels, width);
             join(k, set, set ? 0.5 : 0, t, now);
-            if (t == 0) correlation[k][set].add(0, now);
+            if (t == 0) correlation[k][set].finish(l);
         }
     }
     void join(int link, int set, double c, int64_t t, T *to) const {
@@ -100,7 +100,7 @@ struct BackLinks : WayBack {
         for (int k = 0; k < Step::links; ++k) {
             if (sets(k)) own.clear(carried[k], 4 * Step::link[k].channels, width);
             for (int set = 0; set < sets(k); ++set) {
-                correlation[k][set].add(t, line[k][set].row(r.steps - t));
+                correlation[k][set].take_rest(line[k][set], r.steps - t);
                 line[k][set].forget(r.steps - t);
             }
         }

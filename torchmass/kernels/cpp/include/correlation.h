@@ -50,12 +50,36 @@ struct Correlation {
 
     bool wanted() const { return to_weights || to_lags; }
 
-    // what came back in step t, [channel][lane]; steps come last first
-    void add(int64_t t, const T *values) {
-        if (!wanted()) return;
+    // of step steps − s: the first of its chunk, and its place
+    int64_t first(int64_t s) const {
+        const int64_t t = steps + 1 - (s / chunk + 1) * chunk;
+        return t < 0 ? 0 : t;
+    }
+    T *place(int64_t channel, int64_t node, int64_t s) const {
+        return back + (channel * nodes + node) * row + steps - s - first(s);
+    }
+    // rows of the line up to the one before `end`, where they are a vector of steps
+    void take(const Line &l, int64_t end) {
+        if (!wanted() || end % L) return;
         for (int64_t c = 0; c < channels; ++c)
-            for (int64_t i = own->begin; i < own->end; ++i) back[(c * nodes + i) * row + t % chunk] += values[c * width + i];
-        if (t % chunk == 0) close(t, t + chunk <= steps ? chunk : steps + 1 - t);
+            for (int64_t i = own->begin; i < own->end; i += L) {
+                V v[L];
+                for (int k = 0; k < L; ++k) v[k] = V::load(l.row(end - 1 - k) + c * width + i);  // steps come last first
+                turn<L>(v);
+                T *to = place(c, i, end - 1);
+                for (int64_t k = 0; k < L && i + k < own->end; ++k, to += row) (V::load(to) + v[k]).store(to);
+            }
+        if (end % chunk == 0) close(first(end - 1), chunk);
+    }
+    // the rows after those, up to row s
+    TM_ONCE void take_rest(const Line &l, int64_t s) {
+        for (int64_t k = s / L * L; wanted() && k <= s; ++k)
+            for (int64_t c = 0; c < channels; ++c)
+                for (int64_t i = own->begin; i < own->end; ++i) *place(c, i, k) += l.row(k)[c * width + i];
+    }
+    TM_ONCE void finish(const Line &l) {
+        take_rest(l, steps);
+        if (wanted()) close(0, steps + 1 - steps / chunk * chunk);
     }
     // steps t … t + count − 1
     void close(int64_t t, int64_t count) {
