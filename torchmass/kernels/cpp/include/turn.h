@@ -21,8 +21,9 @@ constexpr int log2(int count) { return count > 1 ? 1 + log2(count / 2) : 0; }
 // A matrix of `rows` rows, and as many numbers as `count` vectors hold, that lie row after row: afterwards its columns do.
 // Each pass takes the numbers of the first half and of the second in turn.
 template <int rows, int count> TM_ALWAYS void turn(V (&v)[count]) {
+    constexpr int passes = count > 1 ? log2(rows) : 0;
 #pragma GCC unroll 8
-    for (int pass = 0; count > 1 && pass < log2(rows); ++pass) {
+    for (int pass = 0; pass < passes; ++pass) {
         V next[count];
 #pragma GCC unroll 16
         for (int k = 0; k < count; ++k)
