@@ -4,8 +4,7 @@
 #ifndef TORCHMASS_LINE_H
 #define TORCHMASS_LINE_H
 
-#include "edges.h"
-#include "turn.h"
+#include "sums.h"
 
 // steps of what was sent that lie in memory beside the past: the whole run, or few, so that they stay in the caches, and
 // no fewer than the past, which is moved each time that they are full
@@ -18,23 +17,11 @@ TM_ONCE static int64_t room_of(const Run &r, bool whole) {
     return (room + block - 1) / block * block;
 }
 
-// Sums of a few steps, less than a vector of them.
-template <int count> struct Steps {
-    typedef T Values __attribute__((vector_size(count * sizeof(T)), aligned(sizeof(T)), may_alias));
-    Values values{};
-    TM_ALWAYS void add(const T *from, T weight) { values += *reinterpret_cast<const Values *>(from) * weight; }
-    TM_ALWAYS void into(T *to) const { *reinterpret_cast<Values *>(to) += values; }
-};
-template <> struct Steps<1> {
-    T values[1]{};
-    TM_ALWAYS void add(const T *from, T weight) { values[0] += *from * weight; }
-    TM_ALWAYS void into(T *to) const { *to += values[0]; }
-};
 template <int> struct Count {};
 
 // The sums of a link over time. What is sent comes in row by row, time by time; sums are known one step ahead.
 struct Line {
-    static constexpr int ring = 2 * L, ahead = 4;
+    static constexpr int ring = 2 * L;
     const Own *own;
     int64_t nodes, width, channels, reach, room, origin = 0, mask, grain = L;  // `grain` steps are turned at once
     T *past;  // [channel][node][time]: `reach` steps before `origin`, and `room` from there on
@@ -140,67 +127,32 @@ struct Line {
         if (!first && !edges[set]->any(level)) return;
         for (int64_t c = 0; c < channels; ++c)
             for (int64_t to = own->begin; to < own->end; ++to) {
-                V sum[A];
-                accumulate<A>(*edges[set], level, c, to, t, sum);
+                const Edges &some = *edges[set];
+                const Edge *between = some.begin(level, to, 1);
+                Sums<A> sums;
+                sums.add(some.begin(level, to, 0), between, sent(c, 0, t));
+                sums.add_between(between, some.begin(level, to, 2), sent(c, 0, t));
                 T *into = coming_at(set, c, to, t);
-                for (int k = 0; k < A; ++k) (first ? sum[k] : V::load(into + k * L) + sum[k]).store(into + k * L);
+                for (int k = 0; k < A; ++k)
+                    (first ? sums.total(k) : V::load(into + k * L) + sums.total(k)).store(into + k * L);
             }
     }
-    // what a later edge reads long ago lies in the farther caches, and each edge reads elsewhere
-    template <int A> TM_ALWAYS static void soon(const T *from) {
-        if (A < 4) return;
-        for (int k = 0; k < A; k += 64 / sizeof(V) > A ? A : 64 / sizeof(V)) __builtin_prefetch(from + k * L);
-    }
-    template <int A>
-    TM_ALWAYS void accumulate(const Edges &edges, int level, int64_t channel, int64_t to, int64_t t, V *sum) const {
-        const Edge *e = edges.begin(level, to, 0), *part = edges.begin(level, to, 1), *end = edges.begin(level, to, 2);
-        const T *base = sent(channel, 0, t);
-        constexpr int chains = A < 4 ? 4 / A : 1;  // of sums that do not wait for each other
-        V sums[chains][A];
-#pragma GCC unroll 4
-        for (int i = 0; i < chains; ++i) zero(sums[i]);
-        for (; e + chains <= part; e += chains)
-#pragma GCC unroll 4
-            for (int i = 0; i < chains; ++i) add(sums[i], base + e[i].place, e[i].near), soon<A>(base + e[i + ahead].place);
-        for (; e < part; ++e) add(sums[0], base + e->place, e->near);
-        for (; e < end; ++e) {
-            soon<A>(base + e[ahead].place);
-            add(sums[0], base + e->place, e->near), add(sums[chains - 1], base + e->place - 1, e->far);
-        }
-#pragma GCC unroll 4
-        for (int i = 1; i < chains; ++i)
-#pragma GCC unroll 8
-            for (int k = 0; k < A; ++k) sums[0][k] += sums[i][k];
-#pragma GCC unroll 8
-        for (int k = 0; k < A; ++k) sum[k] = sums[0][k];
-    }
-    template <int A> TM_ALWAYS static void zero(V (&sum)[A]) {
-#pragma GCC unroll 8
-        for (V &one : sum) one = V(T(0));
-    }
-    template <int A> TM_ALWAYS static void add(V (&sum)[A], const T *from, T weight) {
-        const V one(weight);
-#pragma GCC unroll 8
-        for (int k = 0; k < A; ++k) sum[k] = tm::fma(V::load(from + k * L), one, sum[k]);
-    }
-    // work(target, its connections, the end of these) of the own targets of a level below a vector
+    // work(target, its connections, those that read between two samples, the end) of own targets of a level below a vector
     template <class Work> TM_ALWAYS void each_rare(int set, int level, const Work &work) const {
         const Edges &some = *edges[set];
         for (int64_t k = some.rare_bound[level]; k < some.rare_bound[level + 1]; ++k)
             if (const int64_t to = some.rare[k]; to >= own->begin && to < own->end)
-                work(to, some.begin(level, to, 0), some.begin(level, to, 2));
+                work(to, some.begin(level, to, 0), some.begin(level, to, 1), some.begin(level, to, 2));
     }
     // sums of less than a vector of steps
     template <int count> void few(int set, int level, int64_t t) {
         for (int64_t c = 0; c < channels; ++c) {
             const T *base = sent(c, 0, t);
-            each_rare(set, level, [&](int64_t to, const Edge *e, const Edge *end) {
-                Steps<count> sum;
-                for (; e < end; ++e) {
-                    sum.add(base + e->place, e->near);
-                    if (e->far != 0) sum.add(base + e->place - 1, e->far);
-                }
-                sum.into(coming_at(set, c, to, t));
+            each_rare(set, level, [&](int64_t to, const Edge *e, const Edge *between, const Edge *end) {
+                FewSums<count> sums;
+                for (; e < between; ++e) sums.read(base + e->place, e->near);
+                for (; e < end; ++e) sums.read(base + e->place, e->near), sums.read(base + e->place - 1, e->far);
+                sums.add_to(coming_at(set, c, to, t));
             });
         }
     }
@@ -208,7 +160,7 @@ struct Line {
     void latest(int set, int64_t t) {
         for (int64_t c = 0; c < channels; ++c) {
             T *into = out(set, t) + c * width;
-            each_rare(set, Edges::levels - 1, [&](int64_t to, const Edge *e, const Edge *end) {
+            each_rare(set, Edges::levels - 1, [&](int64_t to, const Edge *e, const Edge *, const Edge *end) {
                 T sum = 0;
                 for (; e < end; ++e) {
                     const int64_t place = c * width + uint32_t(e->place), back = e->place >> 32;
