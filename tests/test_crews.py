@@ -45,6 +45,15 @@ def test_few_simulations_are_shared_by_many_threads(monkeypatch):
         assert (value - many[name]).abs().max() <= 1e-13 * ("gradient" in name) * value.abs().max(), name
 
 
+@pytest.mark.parametrize("link", ["at once", "late"])
+def test_simulations_that_go_through_time_together_are_what_they_are_alone(link, monkeypatch):
+    k = 0.2 + torch.rand(11, 1, dtype=torch.float64)
+    alone = shared(11, monkeypatch, link, k=k)  # as many threads as simulations
+    for threads in (1, 2):  # each four at a time, and the rest
+        for name, value in shared(threads, monkeypatch, link, k=k).items():
+            assert (value - alone[name]).abs().max() <= 1e-13 * ("gradient" in name) * value.abs().max(), name
+
+
 def test_more_threads_than_lines_of_the_cache_are_as_many_as_those(monkeypatch):
     assert_equal(*(shared(threads, monkeypatch, "at once", n=9) for threads in (1, 16)))
 
