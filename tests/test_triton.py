@@ -14,11 +14,14 @@ from torch.func import functional_call, grad, jvp, vmap
 
 import torchmass as tm
 from torchmass import exprel
+from torchmass.kernels import fused
+from torchmass.kernels.choice import Choice
 from torchmass.kernels.draws import normals
 from torchmass.kernels.finite import NonFiniteError
 from torchmass.kernels.step.operations import OPERATIONS
 from torchmass.kernels.triton import device as tm_device
 from torchmass.kernels.triton import modules
+from torchmass.observe import bold
 from torchmass.run_options import RunOptions
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
@@ -210,3 +213,20 @@ def test_without_triton_it_says_what_to_install():
     hidden = "import importlib.util, sys; importlib.util.find_spec = lambda name: None; sys.modules['triton'] = None"
     done = in_process(f"{hidden}\n{RUN}")
     assert "ImportError: the fused loop on a GPU needs triton: pip install 'torchmass[gpu]'." in done.stderr
+
+
+@pytest.mark.parametrize("readout", ["friston2003", "stephan2007"])
+def test_the_blood_flow_of_a_run_and_its_gradient_are_those_of_eager_steps(readout, monkeypatch):
+    signal, z = tm.BOLDSignal(tr=100.0, readout=readout), torch.rand(9, 3, dtype=torch.float64).requires_grad_()
+    signal.free("tau", "alpha")
+
+    def both():
+        rows = signal(z, dt=25.0)
+        return rows, *torch.autograd.grad(rows.square().sum(), [signal.raw.tau, signal.raw.alpha, z])
+
+    expected, choice, engines = both(), Choice("fused", "it is what is tested"), []
+    monkeypatch.setattr(bold, "choose", lambda *_: choice)  # as for a long series
+    monkeypatch.setattr(fused, "engine_of", lambda plan: engines.append(plan) or "triton")
+    for ours, theirs in zip(both(), expected, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-11, atol=1e-14)
+    assert engines
