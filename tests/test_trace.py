@@ -153,14 +153,14 @@ def test_a_traced_step_and_its_adjoint_equal_torch(cls, method):
 
     after = whole(*leaves)
     expected = torch.autograd.grad(after, leaves, tuple(g), materialize_grads=True)
-    wanted = [label for label in traced.leaves if not label.startswith("s_")]
+    wanted = [label for label in traced.leaves if not label.startswith("sigma_")]
     before, others = traced.adjoint(wanted)
     values = {f"x_{name}": value for name, value in zip(node.states, x, strict=True)} | {"dt": torch.tensor(dt)}
     values |= dict(zip([f"p_{n}" for n in cls.Params._fields], dynamics.p, strict=True))
     values |= dict(zip([f"u_{n}" for n in cls.Inputs._fields], u, strict=True))
     values |= {f"g_{name}": value for name, value in zip(node.states, g, strict=True)}
     for source, drive, normal in zip(traced.drives, dynamics.drives, z, strict=True):
-        values |= {f"s_{source}": drive.sigma, f"z_{source}": normal}
+        values |= {f"sigma_{source}": drive.sigma, f"z_{source}": normal}
     found = evaluate(traced.graph, [*traced.after, *before, *others], values)
     assert_same(found, [value.detach() for value in (*after, *expected)])
 
