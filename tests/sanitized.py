@@ -51,19 +51,22 @@ def results(name, dtype):
 def network_results(name, dtype):
     """The same of networks: at once, of all pairs or of few, late in blocks of every size, of a list within a step.
 
-    Three simulations in six threads: two share each.
+    Three simulations in six threads: two share each. At once, five in one: four go together.
     """
     torch.set_default_dtype(dtype)
     torch.manual_seed(0)
     weights, delays, found = torch.rand(11, 11) / 11, torch.rand(11, 11), []
     few = ((torch.rand(67, 67) < 0.01) * torch.rand(67, 67)).to_sparse()
     some = (weights * (torch.rand(11, 11) < 0.5)).to_sparse()
-    threads, call.threads = call.threads, lambda *_: 6
+    threads = call.threads
     late = {"heun": {"delays": 0.2 + 9 * delays}, "euler": {}, "rk4": {"delays": 0.3 * delays}}
     for method, options in {**late, "midpoint": {}}.items():
         noise, conn = {"x": tm.WhiteNoise(0.1)}, {"midpoint": few, "rk4": some}.get(method, weights)
-        nodes = len(conn)
-        net = tm.Network(tm.HopfStep(nodes, a=torch.rand(3, 1)), conn, coupling="sine", noise=noise, **options)
+        nodes, (simulations, workers) = len(conn), (5, 1) if method == "euler" else (3, 6)
+        call.threads = lambda *_, workers=workers: workers
+        net = tm.Network(
+            tm.HopfStep(nodes, a=torch.rand(simulations, 1)), conn, coupling="sine", noise=noise, **options
+        )
         net.free("weights", "k", "a", "init_x", *options)
         moving = torch.rand(150, nodes).requires_grad_()
         for way in ({}, {"grad_horizon": 11}):
