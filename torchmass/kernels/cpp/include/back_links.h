@@ -21,11 +21,7 @@ struct BackLinks : WayBack {
         const int form = Step::link[a.link].form;
         const T *given = given_to(k, t);
         T *to = back_to(k);
-        if (form == tm::total) {
-            double total = 0;
-            for (int64_t i = 0; i < r.nodes; ++i) total += double(given[i]);
-            for (int64_t v = own.from; v < own.to; ++v) V(T(total)).store(to + v * L);
-        }
+        if (form == tm::total) sum_up(given, to);
         if (form == tm::sparse) graph.sparse[a.link].product(given, to, own.from, own.to);
         if (tm::at_once(form) && gradient(k)) keep(k, a, t, given);
         if (form == tm::mixed) soon_back(a, t, given, to);

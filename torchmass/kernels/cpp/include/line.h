@@ -27,7 +27,7 @@ struct Line {
     T *past;  // [channel][node][time]: `reach` steps before `origin`, and `room` from there on
     T *rows;  // [time][channel][lane], the latest
     int sets = 0;
-    const Edges *edges[2];      // of each set: what is summed,
+    const Edges *edges[2];    // of each set: what is summed,
     T *coming[2], *table[2];  // sums that are not whole yet, [channel][node][time], and that are, [time][channel][lane]
 
     int64_t length() const { return reach + room; }

@@ -69,6 +69,12 @@ struct Population {
     // a row of a tensor over all lanes, as one vector of this simulation has it; the last lane repeated
     TM_ALWAYS V take(const T *row, int64_t v) const { return ::load(row + first + v * L, lanes(v)); }
     void put(T *row, int64_t v, V values) const { store(row + first + v * L, values, lanes(v)); }
+    // the sum over all nodes, for each
+    void sum_up(const T *from, T *to) const {
+        double sum = 0;
+        for (int64_t j = 0; j < r.nodes; ++j) sum += double(from[j]);
+        for (int64_t v = own.from; v < own.to; ++v) V(T(sum)).store(to + v * L);
+    }
     // `count` values of vector v, which lie a row of all nodes apart
     TM_ALWAYS static void add(T *to, V value) { (V::load(to) + value).store(to); }
     TM_ALWAYS void load(V *to, const T *from, int64_t v, int count) const {

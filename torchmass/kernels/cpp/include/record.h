@@ -46,7 +46,8 @@ struct Record : Arena {
         }
     }
     T *state(int64_t t) const { return x + (whole ? t : 0) * Step::states * width; }
-    T *arrived(int64_t t) const { return own + (whole ? t : 0) * own_arrivals() * width; }
+    // where arrival k of step t is written down, unless it is late
+    T *arrived(int64_t t, int k) const { return own + ((whole ? t : 0) * own_arrivals() + own_arrivals(k)) * width; }
 };
 TM_EXPORT int64_t record_size(const Run &r, bool whole) { return Record(r, nullptr, whole).size; }
 

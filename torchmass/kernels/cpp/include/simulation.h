@@ -64,27 +64,21 @@ struct Simulation : Population, Desk {
             put(r.tail[k] + row * r.lanes, v, now[r.tail_of[k]]);
         }
     }
-    // from where and to where a product with the weights goes
-    const T *product_of(int k, int64_t t) const {
+    // what was sent for an arrival
+    const T *sent_for(int k, int64_t t) const {
         const tm::ArrivalForm a = Step::arrival[k];
         return a.later < 0 ? sent_to(a.link, a.channel, t) : later_to(a.later, t);
     }
-    T *arrived_at(int k, int64_t t) const { return record.arrived(t) + own_arrivals(k) * width; }
     // what arrives; a product with the weights is there already
     void arrive(int k, int64_t t) {
         const tm::ArrivalForm a = Step::arrival[k];
         const int form = Step::link[a.link].form;
-        const T *from = product_of(k, t);
-        T *to = arrived_at(k, t);
+        const T *from = sent_for(k, t);
+        T *to = record.arrived(t, k);
         if (form == tm::total) sum_up(from, to);
         if (form == tm::sparse) graph.sparse[a.link].product(from, to, own.from, own.to);
         if (form == tm::mixed) soon(a, t, from, to);
         at[k] = form == tm::late ? arriving(a, t) : to;
-    }
-    void sum_up(const T *from, T *to) const {
-        double sum = 0;
-        for (int64_t j = 0; j < r.nodes; ++j) sum += double(from[j]);
-        for (int64_t v = own.from; v < own.to; ++v) V(T(sum)).store(to + v * L);
     }
     const T *arriving(const tm::ArrivalForm &a, int64_t t) const {
         return line[a.link].out(a.c == 0.5, t + (a.c == 1)) + a.channel * width;

@@ -72,13 +72,11 @@ struct SimulationBack : BackLinks {
     }
     // what arrived in step t
     void read(int64_t t) {
-        const T *here = record.arrived(t);
         for (int k = 0; k < Step::arrivals; ++k) {
             const tm::ArrivalForm a = Step::arrival[k];
-            const int channels = Step::link[a.link].channels;
-            if (Step::link[a.link].form != tm::late) at[k] = here, here += width;
-            else
-                at[k] = record.table[a.link][a.c == 0.5] + ((t + (a.c == 1)) * channels + a.channel) * width;
+            const int64_t row = (t + (a.c == 1)) * Step::link[a.link].channels + a.channel;
+            const bool late = Step::link[a.link].form == tm::late;
+            at[k] = late ? record.table[a.link][a.c == 0.5] + row * width : record.arrived(t, k);
         }
     }
     int64_t far_apart(int k) const {
