@@ -70,7 +70,8 @@ def threads(call: Call, kernel: Kernel, leaves: Sequence[Tensor], wanted: Sequen
         simulations, nodes = prod(call.shape[:-1]), call.shape[-1]
         cost += nodes * len(kernel.step.links)
         if most > simulations:
-            often = meet_often(kernel.step, leaves[len(kernel.step.leaves) :])
+            count = len(kernel.step.leaves)
+            often = meet_often(kernel.step.links, leaves[count:], [i - count for i in call.wanted])
             most = min(most, simulations * max(1, nodes // (NODES_THAT_MEET if often else NODES_OF_A_THREAD)))
     nanoseconds = call.steps * prod(call.shape) * cost * NANOSECONDS
     return max(1, min(most, int(nanoseconds / WORK_OF_A_THREAD)))

@@ -1,17 +1,17 @@
 """What a call of a network's kernel has beside that of single nodes: weights, delays, the past, and their gradients."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from math import prod
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
 
 from torchmass.kernels.cpp.native import Native
-from torchmass.kernels.step.exchange import LATE, LinkKind
+from torchmass.kernels.step.exchange import LinkKind
 from torchmass.kernels.step.step_graph import StepGraph
 
-PER_EDGE = "weights", "delays"  # what each connection has
+T = TypeVar("T")
 FEW_STEPS = 8  # of a delay, which is then summed step by step or nearly so
 
 
@@ -46,13 +46,9 @@ class Pairs:
     """The leaves of the links of a call: for each link its weights, delays, past and connections, or None."""
 
     def __init__(self, links: Sequence[LinkKind], leaves: Sequence[Tensor], shape: tuple[int, ...]) -> None:
-        left, self.places = iter(enumerate(leaves)), [list[int | None]() for _ in links]
+        self.places = list(leaves_of_links(links, range(len(leaves))))
         self.pairs: list[list[Pair | None]] = []
-        for link, places in zip(links, self.places, strict=True):
-            held = (link.has_weights, link.is_delayed, link.is_delayed, link.is_sparse)
-            taken = [next(left) if has else None for has in held]
-            places += [None if one is None else one[0] for one in taken]
-            weights, lags, past, ends = (None if one is None else one[1] for one in taken)
+        for link, (weights, lags, past, ends) in zip(links, leaves_of_links(links, leaves), strict=True):
             axes = 1 if link.is_sparse else 2
             self.pairs.append(
                 [
@@ -76,12 +72,33 @@ class Pairs:
         native.list("reach", reach)
 
 
-def meet_often(step: StepGraph, leaves: Sequence[Tensor]) -> bool:
-    """Whether what nodes send is needed by others within a few steps; `leaves` are those of the links."""
-    if any(link.form != LATE for link in step.links):
+def meet_often(links: Sequence[LinkKind], leaves: Sequence[Tensor], wanted: Sequence[int]) -> bool:
+    """Whether what nodes send is needed by others within a few steps.
+
+    `leaves` are those of the links, and `wanted` of them those that have a gradient, as weights that are 0 have.
+    """
+    if not all(link.is_delayed for link in links):
         return True
-    weights, lags = ([leaf for name, leaf in zip(step.pairs, leaves, strict=True) if name == k] for k in PER_EDGE)
-    return any(bool(((w != 0) & (lag < FEW_STEPS)).any()) for w, lag in zip(weights, lags, strict=True))
+    places, found = leaves_of_links(links, range(len(leaves))), leaves_of_links(links, leaves)
+    return any(_is_soon(own, place[0] in wanted) for own, place in zip(found, places, strict=True))
+
+
+def _is_soon(leaves: Sequence[Tensor | None], zeros: bool) -> bool:
+    """Whether a delay of different nodes that are connected, or of any where `zeros` count, is a few steps."""
+    weights, lags, _, ends = leaves
+    assert weights is not None
+    assert lags is not None
+    soon = (lags < FEW_STEPS) & ((weights != 0) | zeros)
+    of_one = soon.diagonal(dim1=-2, dim2=-1) if ends is None else soon & (ends[0] == ends[1])
+    return bool(soon.sum() > of_one.sum())
+
+
+def leaves_of_links(links: Sequence[LinkKind], leaves: Sequence[T]) -> Iterator[list[T | None]]:
+    """Of each link its weights, delays, past and connections, or None."""
+    left = iter(leaves)
+    for link in links:
+        held = (link.has_weights, link.is_delayed, link.is_delayed, link.is_sparse)
+        yield [next(left) if has else None for has in held]
 
 
 def path_size(call: Any, step: StepGraph) -> int:

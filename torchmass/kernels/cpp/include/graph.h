@@ -46,6 +46,15 @@ struct Graph {
             shorts[k].build(pairs[k], weights, lags, least_lag, r.zeros[k], moving, back);
         }
     }
+    // whether nodes read at this stage what others sent just before
+    bool waits(int level) const {
+        for (int k = 0; k < Step::arrivals; ++k) {
+            const int link = Step::arrival[k].link, form = Step::link[link].form;
+            if (Step::arrival[k].level != level || form == tm::late) continue;
+            if (form != tm::mixed || shorts[link].any()) return true;
+        }
+        return false;
+    }
     TM_ONCE ~Graph() {
         for (T *m : matrix) delete[] m;
     }

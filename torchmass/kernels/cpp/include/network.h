@@ -29,7 +29,7 @@ struct Forward : Fellows<Simulation> {
     }
     // what arrives at a stage
     template <int level> void gather(int64_t t) {
-        if (waits(level)) each([](Simulation &s) { s.meet(); });
+        if (graph.waits(level)) each([](Simulation &s) { s.meet(); });
         for (int k = 0; k < Step::arrivals; ++k) {
             if (Step::arrival[k].level != level) continue;
             if (Step::link[Step::arrival[k].link].form == tm::dense)

@@ -7,13 +7,6 @@
 #include "lane.h"
 #include "record.h"
 
-// whether nodes read at this stage what others sent just before
-constexpr bool waits(int level) {
-    for (int k = 0; k < Step::arrivals; ++k)
-        if (Step::arrival[k].level == level && Step::link[Step::arrival[k].link].form != tm::late) return true;
-    return false;
-}
-
 // What one simulation has: constants and noise of its nodes.
 struct Population {
     const Run &r;

@@ -56,10 +56,11 @@ struct Shorts {
                     ++at;
                 }
             const int64_t count = add_up(bound, nodes, fill);
-            if (!fill) all = new Short[count + 1];
+            if (!fill && count) all = new Short[count];
         }
         for (int64_t i = nodes; self && i < nodes + L; ++i) self[i] = self[nodes - 1];
     }
+    bool any() const { return all; }  // beside those of nodes with themselves that take no time
     TM_ONCE void open(int64_t nodes) {
         self = new T[nodes + L](), own = new int64_t[nodes];
         for (int64_t i = 0; i < nodes; ++i) own[i] = -1;

@@ -107,7 +107,7 @@ struct SimulationBack : BackLinks {
             }
             save(part, v, sums, Step::sums);
         }
-        if (waits(last - p)) meet();
+        if (graph.waits(last - p)) meet();
     }
     void send_back(int64_t t) {
         for (int k = 0; k < Step::links; ++k)
