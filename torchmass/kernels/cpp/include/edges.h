@@ -4,22 +4,18 @@
 
 #include "pairs.h"
 
-// One connection: what was sent some steps ago counts `near`, what was sent one step before that `far`. It lies `place`
-// numbers from what the first node sends now; that of the shortest is the node, and 2³² times how many steps ago.
-struct Edge {
-    int64_t place;
-    T near, far;
-};
-
 // The edges of a link by the steps that can be computed at once: 8, 4, 2, 1 vectors, a half, a quarter, or one step; in
 // each by target, those that read one sample first.
+//
+// What was sent some steps ago counts `near`, what was sent one step before that `far`. It lies `place` numbers from what
+// the first node sends now; the place of the shortest is the node, and 2³² times how many steps ago. They lie apart, since
+// most edges have no `far`: all are read every few steps, and should take little of the nearest cache.
 struct Edges {
     static constexpr int levels = 7, vectors = 4;  // all, and those of whole vectors
     static constexpr int half = L / 2, quarter = L / 4 ? L / 4 : 1;
     static constexpr int steps[levels] = {8 * L, 4 * L, 2 * L, L, half, quarter, 1};
-    int64_t nodes = 0, *bound = nullptr;
-    Edge *edge = nullptr;
-    int64_t *rare = nullptr, rare_bound[levels + 1] = {};  // targets of the levels below a vector: most nodes are none
+    int64_t nodes = 0, *bound = nullptr, *place = nullptr;
+    T *near = nullptr, *far = nullptr;
 
     static int level(int64_t back) {
         int k = 0;
@@ -40,48 +36,47 @@ struct Edges {
         nodes = pairs.nodes;
         const int64_t size = levels * nodes * 2;
         bound = new int64_t[size + 1]();
-        int32_t *places = new int32_t[nodes];
+        int32_t *picked = new int32_t[nodes];
         for (int fill = 0; fill < 2; ++fill) {
             for (int64_t row = 0; row < nodes; ++row) {
                 const int64_t first = pairs.first[row], count = pairs.first[row + 1] - first;
-                const int64_t some = connected(places, count, weights + first, lags + first, T(least));
+                const int64_t some = connected(picked, count, weights + first, lags + first, T(least));
                 for (int64_t i = 0; i < some; ++i) {
-                    const int64_t k = first + places[i], column = pairs.from(row, k);
+                    const int64_t k = first + picked[i], column = pairs.from(row, k);
                     const int64_t to = transposed ? column : row, from = transposed ? row : column;
                     const T lag = lags[k] - T(c), whole = tm::floor(lag), part = lag - whole;
                     const int64_t back = int64_t(whole), at_once = level(back);
                     int64_t &at = bound[(at_once * nodes + to) * 2 + (part != 0)];
-                    const int64_t place = at_once < levels - 1 ? from * length - back : back << 32 | from;
-                    if (fill) edge[at] = {place, weights[k] * (1 - part), weights[k] * part};
+                    if (fill) {
+                        place[at] = at_once < levels - 1 ? from * length - back : back << 32 | from;
+                        near[at] = weights[k] * (1 - part), far[at] = weights[k] * part;
+                    }
                     ++at;
                 }
             }
             const int64_t all = add_up(bound, size, fill);
-            if (!fill) edge = new Edge[all + 8]();
+            if (!fill) place = new int64_t[all + 8](), near = new T[all], far = new T[all];
         }
-        delete[] places;
-        rare = new int64_t[(levels - vectors) * nodes];
-        for (int k = vectors; k < levels; ++k) {
-            int64_t &count = rare_bound[k + 1] = rare_bound[k];
-            for (int64_t to = 0; to < nodes; ++to)
-                if (begin(k, to, 0) < begin(k, to, 2)) rare[count++] = to;
-        }
+        delete[] picked;
     }
     // of pairs those that are connected, without a branch for each: most are not, in a large network
-    static int64_t connected(int32_t *places, int64_t count, const T *weights, const T *lags, T least) {
+    static int64_t connected(int32_t *picked, int64_t count, const T *weights, const T *lags, T least) {
         int64_t some = 0;
         for (int64_t k = 0; k < count; ++k) {
-            places[some] = int32_t(k);
+            picked[some] = int32_t(k);
             some += (weights[k] != 0) & (lags[k] >= least);
         }
         return some;
     }
     bool any(int level) const { return bound[level * nodes * 2] != bound[(level + 1) * nodes * 2]; }
-    Edge *begin(int level, int64_t to, int part) const { return edge + bound[(level * nodes + to) * 2 + part]; }
+    // where those to a node begin, those of them that read between two samples, and where they end
+    const int64_t *bounds(int level, int64_t to) const { return bound + (level * nodes + to) * 2; }
+    int64_t count(int level, int64_t to) const { return bounds(level, to)[2] - bounds(level, to)[0]; }
     TM_ONCE ~Edges() {
         delete[] bound;
-        delete[] edge;
-        delete[] rare;
+        delete[] place;
+        delete[] near;
+        delete[] far;
     }
 };
 

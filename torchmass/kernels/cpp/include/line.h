@@ -4,6 +4,7 @@
 #ifndef TORCHMASS_LINE_H
 #define TORCHMASS_LINE_H
 
+#include "receivers.h"
 #include "sums.h"
 
 // steps of what was sent that lie in memory beside the past: the whole run, or few, so that they stay in the caches, and
@@ -28,6 +29,7 @@ struct Line {
     T *rows;  // [time][channel][lane], the latest
     int sets = 0;
     const Edges *edges[2];    // of each set: what is summed,
+    Receivers receivers[2];   // for whom,
     T *coming[2], *table[2];  // sums that are not whole yet, [channel][node][time], and that are, [time][channel][lane]
 
     int64_t length() const { return reach + room; }
@@ -112,6 +114,7 @@ struct Line {
     // all that is left to add to the sums of time t
     void complete(int64_t t) {
         for (int set = 0; set < sets; ++set) {
+            receivers[set].follow(*edges[set], *own);
             if (t % (8 * L) == 0) block<8, true>(set, 0, t);
             if (t % (4 * L) == 0) block<4, false>(set, 1, t);
             if (t % (2 * L) == 0) block<2, false>(set, 2, t);
@@ -122,55 +125,51 @@ struct Line {
             if (edges[set]->any(6)) latest(set, t);
         }
     }
-    // sums of A vectors of steps from t on
-    template <int A, bool first> void block(int set, int level, int64_t t) {
-        if (!first && !edges[set]->any(level)) return;
+    // work(channel, node, where its connections begin, those of them that read between two samples, and the end)
+    template <class Work> TM_ALWAYS void each(int set, int level, const Work &work) const {
+        const Receivers &all = receivers[set];
         for (int64_t c = 0; c < channels; ++c)
-            for (int64_t to = own->begin; to < own->end; ++to) {
-                const Edges &some = *edges[set];
-                const Edge *between = some.begin(level, to, 1);
-                Sums<A> sums;
-                sums.add(some.begin(level, to, 0), between, sent(c, 0, t));
-                sums.add_between(between, some.begin(level, to, 2), sent(c, 0, t));
-                T *into = coming_at(set, c, to, t);
-                for (int k = 0; k < A; ++k)
-                    (first ? sums.total(k) : V::load(into + k * L) + sums.total(k)).store(into + k * L);
+            for (int64_t i = all.bound[level]; i < all.bound[level + 1]; ++i) {
+                const int64_t to = all.node[i], *bounds = edges[set]->bounds(level, to);
+                work(c, to, bounds[0], bounds[1], bounds[2]);
             }
     }
-    // work(target, its connections, those that read between two samples, the end) of own targets of a level below a vector
-    template <class Work> TM_ALWAYS void each_rare(int set, int level, const Work &work) const {
-        const Edges &some = *edges[set];
-        for (int64_t k = some.rare_bound[level]; k < some.rare_bound[level + 1]; ++k)
-            if (const int64_t to = some.rare[k]; to >= own->begin && to < own->end)
-                work(to, some.begin(level, to, 0), some.begin(level, to, 1), some.begin(level, to, 2));
+    // sums of A vectors of steps from t on
+    template <int A, bool first> void block(int set, int level, int64_t t) {
+        each(set, level, [&](int64_t c, int64_t to, int64_t begin, int64_t between, int64_t end) {
+            Sums<A> sums;
+            sums.add(*edges[set], begin, between, sent(c, 0, t));
+            sums.add_between(*edges[set], between, end, sent(c, 0, t));
+            T *into = coming_at(set, c, to, t);
+            for (int k = 0; k < A; ++k)
+                (first ? sums.total(k) : V::load(into + k * L) + sums.total(k)).store(into + k * L);
+        });
     }
     // sums of less than a vector of steps
     template <int count> void few(int set, int level, int64_t t) {
-        for (int64_t c = 0; c < channels; ++c) {
+        const Edges &e = *edges[set];
+        each(set, level, [&](int64_t c, int64_t to, int64_t k, int64_t between, int64_t end) {
             const T *base = sent(c, 0, t);
-            each_rare(set, level, [&](int64_t to, const Edge *e, const Edge *between, const Edge *end) {
-                FewSums<count> sums;
-                for (; e < between; ++e) sums.read(base + e->place, e->near);
-                for (; e < end; ++e) sums.read(base + e->place, e->near), sums.read(base + e->place - 1, e->far);
-                sums.add_to(coming_at(set, c, to, t));
-            });
-        }
+            FewSums<count> sums;
+            for (; k < between; ++k) sums.read(base + e.place[k], e.near[k]);
+            for (; k < end; ++k) sums.read(base + e.place[k], e.near[k]), sums.read(base + e.place[k] - 1, e.far[k]);
+            sums.add_to(coming_at(set, c, to, t));
+        });
     }
     // sums of one step of the shortest, which read rows that may not be in the past of each node yet
     void latest(int set, int64_t t) {
-        for (int64_t c = 0; c < channels; ++c) {
-            T *into = out(set, t) + c * width;
-            each_rare(set, Edges::levels - 1, [&](int64_t to, const Edge *e, const Edge *, const Edge *end) {
-                T sum = 0;
-                for (; e < end; ++e) {
-                    const int64_t place = c * width + uint32_t(e->place), back = e->place >> 32;
-                    sum += e->near * row(t - back)[place];
-                    if (e->far != 0) sum += e->far * row(t - back - 1)[place];
-                }
-                into[to] += sum;
-            });
+        const Edges &e = *edges[set];
+        each(set, Edges::levels - 1, [&](int64_t c, int64_t to, int64_t k, int64_t, int64_t end) {
+            T sum = 0;
+            for (; k < end; ++k) {
+                const int64_t place = c * width + uint32_t(e.place[k]), back = e.place[k] >> 32;
+                sum += e.near[k] * row(t - back)[place];
+                if (e.far[k] != 0) sum += e.far[k] * row(t - back - 1)[place];
+            }
+            out(set, t)[c * width + to] += sum;
+        });
+        for (T *into = out(set, t); into < out(set, t) + step(); into += width)
             for (int64_t to = own->end; to < own->to * L; ++to) into[to] = into[nodes - 1];
-        }
     }
     // what was sent so far is as if it had been 0
     TM_ONCE void forget(int64_t t) {

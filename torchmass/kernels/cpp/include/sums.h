@@ -13,18 +13,21 @@ template <int A> struct Sums {
 #pragma GCC unroll 4
         for (auto &chain : sum) zero(chain);
     }
-    // adds connections that read one sample; what the first node sends now is at `base`
-    TM_ALWAYS void add(const Edge *e, const Edge *end, const T *base) {
-        for (; e + chains <= end; e += chains)
+    // adds connections k … end − 1, which read one sample; what the first node sends now is at `base`
+    TM_ALWAYS void add(const Edges &e, int64_t k, int64_t end, const T *base) {
+        for (; k + chains <= end; k += chains)
 #pragma GCC unroll 4
-            for (int i = 0; i < chains; ++i) read(sum[i], base + e[i].place, e[i].near), soon(base + e[i + ahead].place);
-        for (; e < end; ++e) read(sum[0], base + e->place, e->near);
+            for (int i = 0; i < chains; ++i) {
+                read(sum[i], base + e.place[k + i], e.near[k + i]);
+                soon(base + e.place[k + i + ahead]);
+            }
+        for (; k < end; ++k) read(sum[0], base + e.place[k], e.near[k]);
     }
     // adds those that read between two samples
-    TM_ALWAYS void add_between(const Edge *e, const Edge *end, const T *base) {
-        for (; e < end; ++e) {
-            soon(base + e[ahead].place);
-            read(sum[0], base + e->place, e->near), read(sum[chains - 1], base + e->place - 1, e->far);
+    TM_ALWAYS void add_between(const Edges &e, int64_t k, int64_t end, const T *base) {
+        for (; k < end; ++k) {
+            soon(base + e.place[k + ahead]);
+            read(sum[0], base + e.place[k], e.near[k]), read(sum[chains - 1], base + e.place[k] - 1, e.far[k]);
         }
     }
     TM_ALWAYS V total(int k) const {
