@@ -5,20 +5,33 @@
 
 #include "graph.h"
 
-// Σ over `count` numbers of a with b, and of a with what lies one place before b
-template <bool both> static void correlate(const T *a, const T *b, int64_t count, double &with_b, double &before) {
-    V near[4], far[4];
+// Of `edges` connections to one node: with[e] += Σ over `count` numbers of a with b[e], and before[e] with what lies one
+// place before b[e].
+template <int edges, bool both>
+static void correlate(const T *a, const T *const *b, int64_t count, double *with, double *before) {
+    constexpr int chains = edges == 1 ? 4 : both ? 1 : 2;  // that do not wait for each other
+    V near[edges][chains], far[edges][chains];
 #pragma GCC unroll 4
-    for (int k = 0; k < 4; ++k) near[k] = far[k] = V(T(0));
-    for (int64_t t = 0; t < count; t += 4 * L)
+    for (int e = 0; e < edges; ++e)
 #pragma GCC unroll 4
-        for (int k = 0; k < 4; ++k) {
+        for (int k = 0; k < chains; ++k) near[e][k] = far[e][k] = V(T(0));
+    for (int64_t t = 0; t < count; t += chains * L)
+#pragma GCC unroll 4
+        for (int k = 0; k < chains; ++k) {
             const V one = V::load(a + t + k * L);
-            near[k] = tm::fma(one, V::load(b + t + k * L), near[k]);
-            if (both) far[k] = tm::fma(one, V::load(b + t + k * L - 1), far[k]);
+#pragma GCC unroll 4
+            for (int e = 0; e < edges; ++e) {
+                near[e][k] = tm::fma(one, V::load(b[e] + t + k * L), near[e][k]);
+                if (both) far[e][k] = tm::fma(one, V::load(b[e] + t + k * L - 1), far[e][k]);
+            }
         }
-    with_b += total((near[0] + near[1]) + (near[2] + near[3]));
-    if (both) before += total((far[0] + far[1]) + (far[2] + far[3]));
+#pragma GCC unroll 4
+    for (int e = 0; e < edges; ++e) {
+#pragma GCC unroll 4
+        for (int k = 1; k < chains; ++k) near[e][0] += near[e][k], far[e][0] += far[e][k];
+        with[e] += total(near[e][0]);
+        if (both) before[e] += total(far[e][0]);
+    }
 }
 
 // of vectors `first` … `last` − 1, rows of `steps` steps, [step][lane], as [lane][step], 0 up to `length` steps
@@ -36,9 +49,10 @@ static void turn(T *to, const T *rows, int64_t width, int64_t steps, int64_t len
 // more
 static void correlate(const Sparse &sparse, double *into, const T *back, const T *sent, int64_t steps, int64_t first,
                       int64_t last) {
-    double unused;
-    for (int64_t e = sparse.first_to(first); e < sparse.count && sparse.to[e] < last; ++e)
-        correlate<false>(back + sparse.to[e] * steps, sent + sparse.from[e] * steps, steps, into[e], unused);
+    for (int64_t e = sparse.first_to(first); e < sparse.count && sparse.to[e] < last; ++e) {
+        const T *b = sent + sparse.from[e] * steps;
+        correlate<1, false>(back + sparse.to[e] * steps, &b, steps, into + e, nullptr);
+    }
 }
 
 struct Correlation {
@@ -89,20 +103,33 @@ struct Correlation {
         for (int64_t block = 0; block < blocks; ++block)
             for (int64_t group = own->begin / Terms::together; group * Terms::together < own->end; ++group) {
                 const int64_t *bound = terms->bound + group * blocks + block;
-                for (int64_t k = bound[0]; k < bound[1]; ++k) correlate_one(terms->term[k], t, whole);
+                for (int64_t k = bound[0]; k < bound[1];) k += some(terms->term + k, bound[1] - k, t, whole);
             }
         for (int64_t c = 0; c < channels; ++c)
             for (int64_t k = own->begin * row; k < own->end * row; ++k) back[c * nodes * row + k] = 0;
     }
-    TM_ALWAYS void correlate_one(const Term &e, int64_t t, int64_t count) {
-        double near = 0, far = 0;
+    // of `left` terms the first four, where they lead to one node, which reads what came back to it once for all; else the
+    // first: how many
+    int some(const Term *e, int64_t left, int64_t t, int64_t count) const {
+        const bool four = left > 3 && e[1].to == e->to && e[2].to == e->to && e[3].to == e->to;
+        bool between = to_lags;
+        for (int k = 0; k < (four ? 4 : 1); ++k) between |= e[k].part != 0;
+        if (four) return between ? some<4, true>(e, t, count) : some<4, false>(e, t, count);
+        return between ? some<1, true>(e, t, count) : some<1, false>(e, t, count);
+    }
+    template <int edges, bool between> int some(const Term *e, int64_t t, int64_t count) const {
+        double near[edges] = {}, far[edges] = {};
         for (int64_t c = 0; c < channels; ++c) {
-            const T *a = back + (c * nodes + e.to) * row, *b = past + (c * nodes + e.from) * per_node + reach + t - e.ago;
-            if (to_lags || e.part != 0) correlate<true>(a, b, count, near, far);
-            else correlate<false>(a, b, count, near, far);
+            const T *b[edges];
+            for (int k = 0; k < edges; ++k) b[k] = past + (c * nodes + e[k].from) * per_node + reach + t - e[k].ago;
+            correlate<edges, between>(back + (c * nodes + e->to) * row, b, count, near, far);
         }
-        if (to_weights) to_weights[e.pair] += e.part != 0 ? double(1 - e.part) * near + double(e.part) * far : near;
-        if (to_lags) to_lags[e.pair] += double(e.weight) * (far - near);
+        for (int k = 0; k < edges; ++k, ++e) {
+            const double part = e->part;
+            if (to_weights) to_weights[e->pair] += part != 0 ? (1 - part) * near[k] + part * far[k] : near[k];
+            if (to_lags) to_lags[e->pair] += double(e->weight) * (far[k] - near[k]);
+        }
+        return edges;
     }
 };
 

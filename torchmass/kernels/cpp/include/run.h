@@ -68,15 +68,25 @@ struct Run {
     T *state(int64_t vector, int64_t place) const { return path + (vector * kept() + place) * (Step::states * L); }
 };
 
-// the sum of all lanes
+// the sum of all lanes, in double: of the halves first, which are vectors
 TM_INLINE double total(V values) {
-    constexpr int chains = L < 4 ? L : 4;  // that do not wait for each other
-    T all[L];
-    values.store(all);
-    double sum[4] = {};
-    for (int l = 0; l < L; l += chains)
-        for (int k = 0; k < chains; ++k) sum[k] += double(all[l + k]);
-    return (sum[0] + sum[1]) + (sum[2] + sum[3]);
+    constexpr int half = L / 2;
+    typedef T Half __attribute__((vector_size(sizeof(V) / 2)));
+    typedef double Doubles __attribute__((vector_size(half * sizeof(double))));
+    Half halves[2];
+    __builtin_memcpy(halves, &values, sizeof values);
+    const Doubles pairs = __builtin_convertvector(halves[0], Doubles) + __builtin_convertvector(halves[1], Doubles);
+    if constexpr (half > 4) {
+        typedef double Four __attribute__((vector_size(32)));
+        Four fours[half / 4];
+        __builtin_memcpy(fours, &pairs, sizeof pairs);
+        const Four all = fours[0] + fours[1];
+        return (all[0] + all[2]) + (all[1] + all[3]);
+    } else {
+        double sum = pairs[0];
+        for (int l = 1; l < half; ++l) sum += pairs[l];
+        return sum;
+    }
 }
 
 // Writes the first `live` lanes; a call of memcpy would cost more than a step.

@@ -11,10 +11,10 @@ struct Term {
     int64_t pair;
 };
 
-// They are summed for some who receive, whose rows fit the nearest cache, one who sends after the other; and for all of
+// They are summed for some who receive, whose rows fit the nearest cache, a few who send after the others; and for all of
 // these groups, before the next block of those who send, whose past fits the second cache.
 struct Terms {
-    static constexpr int64_t steps = 512, together = 8, room = 1 << 18;  // numbers
+    static constexpr int64_t steps = 512, together = 8, beside = 4, room = 1 << 18;  // numbers
     int64_t groups = 0, blocks = 0, *bound = nullptr;                    // of each group and block
     Term *term = nullptr;
 
@@ -41,13 +41,13 @@ struct Terms {
                     int64_t from = end;
                     for (int64_t l = 0; l < together; ++l) from = Own::least(from, next[l]);
                     if (from == end) break;
-                    for (int64_t l = 0; l < together; ++l) {
-                        if (next[l] != from) continue;
-                        const int64_t k = at[l];
-                        if ((weights[k] != 0 || zeros) && lags[k] >= T(least) && lags[k] <= T(reach))
-                            term[all++] = of(first + l, from, lags[k] - T(c), weights[k], k);
-                        move(l, k + 1);
-                    }
+                    const int64_t last = Own::least(end, from + beside);
+                    for (int64_t l = 0; l < together; ++l)
+                        for (int64_t k; next[l] < last; move(l, k + 1)) {
+                            k = at[l];
+                            if ((weights[k] != 0 || zeros) && lags[k] >= T(least) && lags[k] <= T(reach))
+                                term[all++] = of(first + l, next[l], lags[k] - T(c), weights[k], k);
+                        }
                 }
             }
         }
