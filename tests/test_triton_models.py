@@ -1,19 +1,33 @@
-"""Every model in a network, in Triton's interpreter: with each link, coupling, noise and method in turn."""
+"""Every model in a network, in Triton's interpreter: with each link, coupling, noise and method in turn.
+
+`make test-all` has any two of these meet: each model with each link, coupling, noise and method, and these with others.
+"""
 
 import pytest
 import torch
 from agreement import NOISES, assert_equal, node_of, outcome
-from conftest import MODELS, step_of
+from conftest import FLOWS, FULL, MODELS, step_of
 from coupled import links
+from covering import pairwise
 
 import torchmass as tm
 from torchmass.couplings import COUPLINGS
 
 N, LARGE = 3, (tm.ThalamusStep, tm.ZerlautStep, tm.ZerlautSecondOrderStep)
 LINKS, AXES = links(N), (list(links(N)), list(COUPLINGS), list(NOISES))
-CASES = [
+IN_TURN = [
     (cls, *(axis[k % len(axis)] for axis in AXES), cls.methods[k % len(cls.methods)]) for k, cls in enumerate(MODELS)
 ]
+
+
+def every_two():
+    """Cases in which any two values meet; a map has a method of its own."""
+    maps = [cls for cls in MODELS if cls not in FLOWS]
+    for models, methods in ((FLOWS, list(tm.INTEGRATORS)), (maps, ["map"])):
+        yield from (tuple(case.values()) for case in pairwise(dict(enumerate([models, *AXES, methods]))))
+
+
+CASES = list(every_two()) if FULL else IN_TURN
 
 
 def result(backend, cls, link, coupling, noise, method):

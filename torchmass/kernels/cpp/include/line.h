@@ -45,6 +45,11 @@ struct Line {
     static constexpr int64_t at_most = Edges::steps[0], ring_table = 2 * L;
     static int64_t full_table(int64_t steps) { return steps + L + 1; }
 
+    // of a link, for some nodes: `size` steps lie beside the past
+    TM_ONCE void open(const Run &r, int link, const Own &some, int64_t size, T *before, T *latest, bool keeps) {
+        own = &some, nodes = r.nodes, width = row_width(r.nodes), channels = Step::link[link].channels;
+        reach = r.reach[link], room = size, mask = keeps ? -1 : ring_table - 1, past = before, rows = latest;
+    }
     TM_ONCE void add(const Edges &some, T *begun, T *whole) {
         edges[sets] = &some, coming[sets] = begun, table[sets++] = whole;
         grain = Own::least(grain, some.grain());

@@ -15,13 +15,9 @@ struct Simulation : Population, Desk {
     TM_ONCE Simulation(const Run &r, int64_t simulation, const Graph &graph, T *memory, T *base, tm::Member &member)
         : Population(r, simulation, member), Desk(r, base), graph(graph), record(r, memory, r.path != nullptr) {
         for (int k = 0; k < Step::links; ++k) {
-            const tm::LinkForm link = Step::link[k];
-            if (!tm::delayed(link.form)) continue;
+            if (!tm::delayed(Step::link[k].form)) continue;
             Line &l = line[k];
-            l.own = &own;
-            l.nodes = r.nodes, l.width = width, l.channels = link.channels, l.reach = r.reach[k], l.room = record.room;
-            l.mask = record.whole ? -1 : record.rows - 1;
-            l.past = record.past[k], l.rows = rows[k];
+            l.open(r, k, own, record.room, record.past[k], rows[k], record.whole);
             for (int set = 0; set <= Step::middle; ++set) l.add(graph.edges[k][set], coming[k][set], record.table[k][set]);
             l.begin(r.before[k] + simulation * r.before_apart[2 * k + 1], r.before_apart[2 * k]);
         }

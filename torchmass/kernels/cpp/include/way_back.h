@@ -42,15 +42,12 @@ struct WayBack : Population, BackDesk {
         save(g, v, back, Step::states), save(part, v, sums, Step::sums);
     }
     TM_ONCE void open(int k, int set) {
-        const int channels = Step::link[k].channels;
         Line &l = line[k][set];
-        l.own = &own;
-        l.nodes = r.nodes, l.width = width, l.channels = channels, l.reach = r.reach[k], l.room = room;
-        l.mask = Line::ring_table - 1, l.past = past[k][set], l.rows = rows[k][set];
+        l.open(r, k, own, room, past[k][set], rows[k][set], false);
         l.add(graph.edges[k][set], coming[k][set], table[k][set]);
         Correlation &c = correlation[k][set];
         c.own = &own, c.terms = &graph.terms[k][set];
-        c.nodes = r.nodes, c.channels = channels, c.width = width, c.steps = r.steps, c.reach = r.reach[k];
+        c.nodes = r.nodes, c.channels = l.channels, c.width = width, c.steps = r.steps, c.reach = r.reach[k];
         c.per_node = r.reach[k] + record.room, c.past = record.past[k];
         c.to_weights = weights(k), c.to_lags = lags(k), c.back = correlated[k][set];
     }
