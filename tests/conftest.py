@@ -52,7 +52,12 @@ def quickly_built(monkeypatch):
     if not FULL:
         monkeypatch.setattr(build, "flags", quick)
     yield
-    for kernel in KERNELS.values():  # whoever comes next finds those with his own flags
+    forget_kernels()
+
+
+def forget_kernels() -> None:
+    """Whoever comes next finds kernels that are built with his own flags."""
+    for kernel in KERNELS.values():
         kernel._libraries.clear()
         kernel._forward.clear()
 

@@ -72,6 +72,21 @@ def test_a_few_nodes_are_not_shared(monkeypatch):
     assert numbers == [1, 1, 1, 2, 1, 1, 4, 1, 1, 4, 2, 2]
 
 
+@pytest.mark.parametrize(("own", "others", "expected"), [(0.0, 1.0, 4), (0.0, 0.5, 1), (1.0, 0.0, 1)])
+def test_what_a_node_sends_itself_at_once_waits_for_no_other(own, others, expected, monkeypatch):
+    monkeypatch.setattr(call, "WORK_OF_A_THREAD", 1)
+    threads, numbers = call.threads, []
+    monkeypatch.setattr(call, "threads", lambda *given: numbers.append(threads(*given)) or numbers[-1])
+    delays = torch.full((96, 96), others).fill_diagonal_(own)
+    net = tm.Network(tm.HopfStep(96), 0.1 * torch.rand(96, 96).fill_diagonal_(0.0), delays=delays)
+    net.coupling.free("weights")
+    before = torch.get_num_threads()
+    torch.set_num_threads(4)
+    tm.Simulator(net, 0.1, "euler", "fused").run(5.0)["x"].sum().backward()
+    torch.set_num_threads(before)
+    assert numbers == [expected] * 2
+
+
 CROWDED = """
 import os, sys, torch, torchmass as tm
 os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # one core for two threads
