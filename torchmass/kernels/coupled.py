@@ -48,8 +48,10 @@ class Pairs:
     def __init__(self, links: Sequence[LinkKind], leaves: Sequence[Tensor], shape: tuple[int, ...]) -> None:
         self.places = list(leaves_of_links(links, range(len(leaves))))
         self.pairs: list[list[Pair | None]] = []
+        self.counts: list[int] = []  # of those that have a weight, connected or not
         for link, (weights, lags, past, ends) in zip(links, leaves_of_links(links, leaves), strict=True):
             axes = 1 if link.is_sparse else 2
+            self.counts.append(0 if weights is None else prod(weights.shape[-axes:]))
             self.pairs.append(
                 [
                     None if weights is None else edge_leaf(weights, shape, axes),
@@ -63,7 +65,7 @@ class Pairs:
         """Tell the kernel where they are; `wanted` are those of `leaves` whose gradient is asked for."""
         for k, name in enumerate(("weights", "lags", "before", "connections")):
             native.point(**{name: [pair and pair.tensor for pair in (pairs[k] for pairs in self.pairs)]})
-        native.list("counts", (0 if (ends := pairs[3]) is None else ends.tensor.shape[-1] for pairs in self.pairs))
+        native.list("counts", self.counts)
         apart = [0 if pair is None else pair.per_simulation for pairs in self.pairs for pair in pairs[:2]]
         native.list("apart", apart)
         rows = [pairs[2] or Pair(torch.empty(0), 0, 0) for pairs in self.pairs]

@@ -70,7 +70,9 @@ def _searched(link: Link) -> Edges | None:
     nodes = link.edges.nodes
     connected = link.connected if LEAST_NODES <= nodes <= MOST_NODES else None
     count = 0 if connected is None else int(connected.count_nonzero())
-    if connected is None or not _are_few(count, nodes) or (link.delays is not None and not count):
+    if connected is None or not _are_few(count, nodes):
+        return None
+    if link.delays is not None and not count:  # tables of delays in Triton have one connection or more
         return None
     return Edges(nodes, connected.nonzero().mT)
 

@@ -20,13 +20,13 @@ struct Pairs {
     int64_t nodes = 0, count = 0, *first = nullptr;  // of each who receives; and the end
     const int32_t *source = nullptr;                 // who sends; null: all pairs
 
-    TM_ONCE void open(int64_t all, int64_t listed, const int32_t *ends) {
-        nodes = all, count = ends ? listed : nodes * nodes, source = ends ? ends + listed : nullptr;
+    TM_ONCE void open(int64_t all, int64_t of_them, const int32_t *ends) {
+        nodes = all, count = of_them, source = ends ? ends + count : nullptr;
         first = new int64_t[nodes + 1];
         int64_t k = 0;
         for (int64_t to = 0; to <= nodes; ++to) {
-            if (!ends) k = to * nodes;
-            while (ends && k < listed && ends[k] < to) ++k;
+            if (!ends) k = Own::least(to * nodes, count);  // an empty list has no address
+            while (ends && k < count && ends[k] < to) ++k;
             first[to] = k;
         }
     }

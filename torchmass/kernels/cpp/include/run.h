@@ -37,7 +37,7 @@ struct Run {
     const int64_t *before_apart;  // of rows, of simulations
     const int64_t *reach;  // how many rows
     const int32_t *const *connections;  // of some pairs: to which nodes, by these, then from which; null: all, [to][from]
-    const int64_t *counts;              // how many some are
+    const int64_t *counts;              // how many they are
     int64_t tails;         // signals whose last rows are kept: which state (after the last: the output), how many rows
     const int64_t *tail_of, *tail_rows;
     T *const *tail;

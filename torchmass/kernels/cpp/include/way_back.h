@@ -26,10 +26,9 @@ struct WayBack : Population, BackDesk {
     using Population::take;
     bool gradient(int arrival) const { return r.g_weights[Step::arrival[arrival].link]; }
     double *weights(int link) const {
-        return r.g_weights[link] ? r.g_weights[link] + copy * count(link) : nullptr;
+        return r.g_weights[link] ? r.g_weights[link] + copy * r.counts[link] : nullptr;
     }
-    double *lags(int link) const { return r.g_lags[link] ? r.g_lags[link] + copy * count(link) : nullptr; }
-    int64_t count(int link) const { return r.connections[link] ? r.counts[link] : r.nodes * r.nodes; }
+    double *lags(int link) const { return r.g_lags[link] ? r.g_lags[link] + copy * r.counts[link] : nullptr; }
 
     T *carry(int link, int64_t t) const { return carried[link] + (t & 3) * Step::link[link].channels * width; }
     T sent_at(int link, int64_t channel, int64_t node, int64_t t) const {
