@@ -48,32 +48,32 @@ def results(name, dtype):
     return found
 
 
-def network_results(name, dtype):
-    """The same of networks: at once, of all pairs or of few, late in blocks of every size, of a list within a step.
+def network():
+    """Five simulations of nodes coupled at once, all or few, late in blocks of every size, and within a step."""
+    n, sparse = 67, lambda share: ((torch.rand(67, 67) < share) * torch.rand(67, 67)).to_sparse()
+    node = tm.HopfStep(n, a=torch.rand(5, 1), noise_x=tm.WhiteNoise(0.1))
+    links = {
+        "now": tm.AdditiveCoupling(torch.rand(n, n) / n, source="x", target="x_inp"),
+        "few": tm.AdditiveCoupling(sparse(0.01), source="y", target="x_inp"),
+        "late": tm.SineCoupling(torch.rand(n, n) / n, source="x", target="x_inp", delays=0.2 + 9 * torch.rand(n, n)),
+        "soon": tm.DiffusiveCoupling(sparse(0.1), source="y", target="y_inp", delays=0.3 * torch.rand(n, n)),
+    }
+    net = tm.Network(node, coupling=links)
+    late = [f"{name}.delays" for name in ("late", "soon")]
+    return net.free(*(f"{name}.{what}" for name in links for what in ("weights", "k")), *late, "a", "init_x")
 
-    Three simulations in six threads: two share each. At once, five in one: four go together.
-    """
+
+def network_results(name, dtype):
+    """The same of a network, whose simulations go together in one thread, or are shared by two threads each."""
     torch.set_default_dtype(dtype)
     torch.manual_seed(0)
-    weights, delays, found = torch.rand(11, 11) / 11, torch.rand(11, 11), []
-    few = ((torch.rand(67, 67) < 0.01) * torch.rand(67, 67)).to_sparse()
-    some = (weights * (torch.rand(11, 11) < 0.5)).to_sparse()
-    threads = call.threads
-    late = {"heun": {"delays": 0.2 + 9 * delays}, "euler": {}, "rk4": {"delays": 0.3 * delays}}
-    for method, options in {**late, "midpoint": {}}.items():
-        noise, conn = {"x": tm.WhiteNoise(0.1)}, {"midpoint": few, "rk4": some}.get(method, weights)
-        nodes, (simulations, workers) = len(conn), (5, 1) if method == "euler" else (3, 6)
+    threads, found = call.threads, []
+    sim, moving = tm.Simulator(network(), 0.1, "rk4", backend="fused"), torch.rand(150, 67).requires_grad_()
+    for workers, way in ((1, {}), (10, {}), (10, {"grad_horizon": 11})):
         call.threads = lambda *_, workers=workers: workers
-        net = tm.Network(
-            tm.HopfStep(nodes, a=torch.rand(simulations, 1)), conn, coupling="sine", noise=noise, **options
-        )
-        net.free("weights", "k", "a", "init_x", *options)
-        moving = torch.rand(150, nodes).requires_grad_()
-        for way in ({}, {"grad_horizon": 11}):
-            sim = tm.Simulator(net, 0.1, method, backend="fused")
-            run = sim.run(15.0, seed=1, inputs=moving, sample_every=4, **way)
-            loss = sum(value.square().sum() for value in [*list(run.values())[:-1], *run.state.values()])
-            found += [run["x"].detach(), *torch.autograd.grad(loss, [*net.parameters(), moving])]
+        run = sim.run(15.0, seed=1, inputs={"x_inp": moving}, sample_every=4, **way)
+        loss = sum(value.square().sum() for value in [*list(run.values())[:-1], *run.state.values()])
+        found += [run["x"].detach(), *torch.autograd.grad(loss, [*sim.parameters(), moving])]
     call.threads = threads
     return found
 

@@ -25,6 +25,7 @@ def assert_equal(one, other):
         assert torch.equal(value, other[name]), name
 
 
+@pytest.mark.usefixtures("quickly_built")
 @pytest.mark.parametrize("method", ["heun", "rk4"])
 @pytest.mark.parametrize("link", LINKS)
 def test_a_simulation_is_the_same_to_the_bit_whoever_shares_it(link, method, monkeypatch):
