@@ -59,32 +59,31 @@ def test_more_threads_than_lines_of_the_cache_are_as_many_as_those(monkeypatch):
     assert_equal(*(shared(threads, monkeypatch, "at once", n=9) for threads in (1, 16)))
 
 
-def test_a_few_nodes_are_not_shared(monkeypatch):
-    threads, numbers = call.threads, []
-    monkeypatch.setattr(call, "threads", lambda *given: numbers.append(threads(*given)) or numbers[-1])
+@pytest.fixture
+def numbers(monkeypatch):
+    """Of how many threads each call takes, of four."""
+    threads, found, before = call.threads, [], torch.get_num_threads()
+    monkeypatch.setattr(call, "threads", lambda *given: found.append(threads(*given)) or found[-1])
     monkeypatch.setattr(call, "WORK_OF_A_THREAD", 1)
-    before = torch.get_num_threads()
     torch.set_num_threads(4)
+    yield found
+    torch.set_num_threads(before)
+
+
+def test_a_few_nodes_are_not_shared(numbers):
     for n in (47, 48, 200, 320):
         for delay in (1.0, 0.5, None):  # ten steps, five, none
             net = tm.Network(tm.HopfStep(n), 0.1 * torch.rand(n, n), delays=delay)
             tm.Simulator(net, 0.1, backend="fused").run(5.0)
-    torch.set_num_threads(before)
     assert numbers == [1, 1, 1, 2, 1, 1, 4, 1, 1, 4, 2, 2]
 
 
 @pytest.mark.parametrize(("own", "others", "expected"), [(0.0, 1.0, 4), (0.0, 0.5, 1), (1.0, 0.0, 1)])
-def test_what_a_node_sends_itself_at_once_waits_for_no_other(own, others, expected, monkeypatch):
-    monkeypatch.setattr(call, "WORK_OF_A_THREAD", 1)
-    threads, numbers = call.threads, []
-    monkeypatch.setattr(call, "threads", lambda *given: numbers.append(threads(*given)) or numbers[-1])
+def test_what_a_node_sends_itself_at_once_waits_for_no_other(own, others, expected, numbers):
     delays = torch.full((96, 96), others).fill_diagonal_(own)
     net = tm.Network(tm.HopfStep(96), 0.1 * torch.rand(96, 96).fill_diagonal_(0.0), delays=delays)
     net.coupling.free("weights")
-    before = torch.get_num_threads()
-    torch.set_num_threads(4)
     tm.Simulator(net, 0.1, "euler", "fused").run(5.0)["x"].sum().backward()
-    torch.set_num_threads(before)
     assert numbers == [expected] * 2
 
 
