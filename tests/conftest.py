@@ -1,6 +1,8 @@
 """Every test runs in float64 and from the same seed of torch's default generator."""
 
 import os
+import subprocess
+from functools import cache
 from pathlib import Path
 
 import interpreter  # noqa: F401
@@ -53,6 +55,13 @@ def quickly_built(monkeypatch):
         monkeypatch.setattr(build, "flags", quick)
     yield
     forget_kernels()
+
+
+@cache
+def machine_macros() -> str:
+    """What GCC defines for this machine, of which the instructions that it has."""
+    command = ["g++", "-march=native", "-dM", "-E", "-x", "c++", "/dev/null"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
 def forget_kernels() -> None:

@@ -10,6 +10,7 @@ import mpmath
 import numpy as np
 import pytest
 import torch
+from conftest import machine_macros
 from math_loops import CHOICES, DRAWS, LOOP, VECTOR_DRAWS, VECTOR_LOOP, WORDS
 from test_noise import KNOWN_ANSWERS
 
@@ -108,9 +109,7 @@ def library(tmp_path_factory):
 def vectors(request, tmp_path_factory):
     """The same functions on vectors of one size; its `fused` says whether a fused product is one instruction."""
     size, options, needs = BUILDS[request.param]
-    command = ["g++", "-march=native", "-dM", "-E", "-x", "c++", "/dev/null"]
-    macros = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    if needs not in macros:
+    if needs not in machine_macros():
         pytest.skip(f"the machine has no {needs}")
     source = functions(VECTOR_LOOP, VECTOR_DRAWS, "tm::Vec<{type}>::load(x + i)", "tm::Vec<{type}>::load(b + i)")
     library = build(tmp_path_factory.mktemp("vectors"), source + CHOICES, [*options, f"-DTM_VECTOR_BYTES={size}"])

@@ -70,8 +70,7 @@ def threads(call: Call, kernel: Kernel, leaves: Sequence[Tensor], wanted: Sequen
         simulations, nodes = prod(call.shape[:-1]), call.shape[-1]
         cost += nodes * len(kernel.step.links)
         if most > simulations:
-            count = len(kernel.step.leaves)
-            often = meet_often(kernel.step.links, leaves[count:], [i - count for i in call.wanted])
+            often = meet_often(kernel.step.links, *_of_links(call, kernel, leaves))
             most = min(most, simulations * max(1, nodes // (NODES_THAT_MEET if often else NODES_OF_A_THREAD)))
     nanoseconds = call.steps * prod(call.shape) * cost * NANOSECONDS
     return max(1, min(most, int(nanoseconds / WORK_OF_A_THREAD)))
@@ -88,10 +87,15 @@ def _native(call: Call, kernel: Kernel, leaves: Sequence[Tensor], wanted: Sequen
     native.point(leaf=[view for view, *_ in laid])
     native.list("stride", (stride for _, *strides in laid for stride in strides))
     if kernel.step.links:
-        count = len(own)
-        pairs = Pairs(kernel.step.links, leaves[count:], call.shape)
-        pairs.point(native, call.reach, [i - count for i in call.wanted])
+        of_links, wanted_of_links = _of_links(call, kernel, leaves)
+        Pairs(kernel.step.links, of_links, call.shape).point(native, call.reach, wanted_of_links)
     return native
+
+
+def _of_links(call: Call, kernel: Kernel, leaves: Sequence[Tensor]) -> tuple[Sequence[Tensor], list[int]]:
+    """The leaves of links, and which of them have a gradient."""
+    count = len(kernel.step.leaves)
+    return leaves[count:], [i - count for i in call.wanted]
 
 
 def forward(call: Call, starts: Sequence[Tensor], leaves: Sequence[Tensor]) -> list[Tensor]:

@@ -29,13 +29,13 @@ constexpr int own_arrivals(int before = Step::arrivals) {
 // What a simulation writes down: all of it for the adjoint, else what is needed to go on.
 struct Record : Arena {
     T *x, *own, *past[Step::links], *table[Step::links][2];
-    int64_t width, room, rows;
+    int64_t width, room;
     bool whole;
 
     TM_ONCE Record(const Run &r, T *base, bool whole) : Arena{base}, whole(whole) {
         width = row_width(r.nodes);
         room = room_of(r, whole);
-        rows = whole ? Line::full_table(r.steps) : Line::ring_table;
+        const int64_t rows = whole ? Line::full_table(r.steps) : Line::ring_table;
         x = take((whole ? r.steps + 1 : 1) * Step::states * width);
         own = take((whole ? r.steps : 1) * own_arrivals() * width);
         for (int k = 0; k < Step::links; ++k) {
