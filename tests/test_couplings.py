@@ -1,5 +1,6 @@
 """Each kind of coupling is what it says, is what others say it is, and can be fitted."""
 
+import copy
 import math
 from pathlib import Path
 
@@ -188,3 +189,17 @@ def test_a_node_that_nothing_reaches_has_a_finite_laplacian_and_gradient():
         slopes = net.rhs({"x": torch.tensor([1.0, 2.0])})["x"]
         assert float(slopes[1].detach()) == expected
         assert torch.autograd.grad(slopes[0], net.coupling.raw.weights)[0].isfinite().all()
+
+
+@pytest.mark.parametrize("delays", [None, 0.5])
+def test_a_loaded_coupling_has_delays_where_the_saved_one_has(delays):
+    saved = tm.DiffusiveCoupling(WEIGHTS, delays=delays)
+    for before in (None, 2.0):  # of a coupling that loads it
+        loaded = tm.DiffusiveCoupling(WEIGHTS, delays=before)
+        loaded.load_state_dict(saved.state_dict())
+        lags = loaded.lags()
+        assert lags is None if delays is None else torch.equal(lags, saved.lags())
+        assert loaded._longest == saved._longest
+    again = copy.deepcopy(saved)
+    again.load_state_dict(saved.state_dict())
+    assert (again.lags() is None) == (delays is None)

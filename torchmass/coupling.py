@@ -100,6 +100,7 @@ class Coupling(Parametrised):
         self.nearest, self.max_delay = interpolation == "nearest", max_delay
         values = {name: value for name, value in values.items() if value is not None}
         super().__init__(shape[-1] if in_size is None else in_size, like=like)
+        self.register_load_state_dict_post_hook(_look_again)  # values are parts of a coupling, and loaded after it
         self._connect(weights, mask, shape[-2:], like)
         self._hold({"weights": given, **values}, like)
         if "speed" in values and "distance" not in values:
@@ -228,7 +229,6 @@ class Coupling(Parametrised):
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
         if self.ends is not None and (self.symmetric or self.both_ways):
             self.mirror = mirror(self.ends)
-        self._look()
 
     def _learning(self) -> Tensor | None:
         """Where the gradient of a strength may be other than 0, (N, N); None: anywhere."""
@@ -288,3 +288,7 @@ class Coupling(Parametrised):
     def receive(x: Tensor, sums: tuple[Tensor, ...], p: Any) -> Tensor:
         """The input a node receives."""
         raise NotImplementedError
+
+
+def _look_again(coupling: Coupling, _: object) -> None:
+    coupling._look()
