@@ -48,7 +48,7 @@ def results(name, dtype):
     return found
 
 
-def network():
+def network(*names):
     """Five simulations of nodes coupled at once, all or few, late in blocks of every size, and within a step."""
     n, sparse = 67, lambda share: ((torch.rand(67, 67) < share) * torch.rand(67, 67)).to_sparse()
     node = tm.HopfStep(n, a=torch.rand(5, 1), noise_x=tm.WhiteNoise(0.1))
@@ -58,17 +58,22 @@ def network():
         "late": tm.SineCoupling(torch.rand(n, n) / n, source="x", target="x_inp", delays=0.2 + 9 * torch.rand(n, n)),
         "soon": tm.DiffusiveCoupling(sparse(0.1), source="y", target="y_inp", delays=0.3 * torch.rand(n, n)),
     }
-    net = tm.Network(node, coupling=links)
+    net = tm.Network(node, coupling={name: links[name] for name in names})
     late = [f"{name}.delays" for name in ("late", "soon")]
-    return net.free(*(f"{name}.{what}" for name in links for what in ("weights", "k")), *late, "a", "init_x")
+    return net.free(*(f"{name}.{what}" for name in names for what in ("weights", "k")), *late, "a", "init_x")
 
 
 def network_results(name, dtype):
-    """The same of a network, whose simulations go together in one thread, or are shared by two threads each."""
+    """The same of a network, whose simulations go together in one thread, or are shared by two threads each.
+
+    Two share nodes where some send at once; where all are late, one takes steps and the other sums.
+    """
     torch.set_default_dtype(dtype)
     torch.manual_seed(0)
     threads, found = call.threads, []
-    sim, moving = tm.Simulator(network(), 0.1, "rk4", backend="fused"), torch.rand(150, 67).requires_grad_()
+    names, method = (("late", "soon"), "heun") if name == "LateNetwork" else (("now", "few", "late", "soon"), "rk4")
+    sim = tm.Simulator(network(*names), 0.1, method, backend="fused")
+    moving = torch.rand(150, 67).requires_grad_()
     for workers, way in ((1, {}), (10, {}), (10, {"grad_horizon": 11})):
         call.threads = lambda *_, workers=workers: workers
         run = sim.run(15.0, seed=1, inputs={"x_inp": moving}, sample_every=4, **way)
@@ -81,6 +86,6 @@ def network_results(name, dtype):
 if __name__ == "__main__":
     load = build.load
     build.load = lambda source, _=(): load(source, FLAGS)
-    of = network_results if sys.argv[1] == "Network" else results
+    of = network_results if sys.argv[1].endswith("Network") else results
     torch.save(of(sys.argv[1], getattr(torch, sys.argv[2])), sys.argv[3])
     print("run to its end")

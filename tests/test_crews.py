@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from coupled import LINKS, found, network
+from coupled import LINKS, assert_close, found, network
 
 import torchmass as tm
 from torchmass.kernels import call
@@ -30,13 +30,19 @@ def assert_equal(one, other):
 @pytest.mark.parametrize("link", LINKS)
 def test_a_simulation_is_the_same_to_the_bit_whoever_shares_it(link, method, monkeypatch):
     one = shared(1, monkeypatch, link, method=method)
+    assert_close(one, found(network(link, n=53), "eager", method=method))
     for threads in (2, 3):
         assert_equal(one, shared(threads, monkeypatch, link, method=method))
 
 
-def test_so_it_is_where_gradients_are_cut(monkeypatch):
-    one, two = (shared(threads, monkeypatch, "late", grad_horizon=41) for threads in (1, 2))
+@pytest.mark.parametrize("link", ["late", "late, held, nearest"])
+@pytest.mark.parametrize(("duration", "horizon"), [(16.0, 41), (1.3, None), (102.4, None), (133.7, 701)])
+def test_so_it_is_over_few_steps_and_many_and_where_gradients_are_cut(link, duration, horizon, monkeypatch):
+    """Gradients of weights are summed 512 steps at a time."""
+    options = {"duration": duration, "grad_horizon": horizon}
+    one, two = (shared(threads, monkeypatch, link, **options) for threads in (1, 2))
     assert_equal(one, two)
+    assert_close(one, found(network(link, n=53), "eager", **options))
 
 
 def test_few_simulations_are_shared_by_many_threads(monkeypatch):
@@ -71,14 +77,14 @@ def numbers(monkeypatch):
 
 
 def test_a_few_nodes_are_not_shared(numbers):
-    for n in (47, 48, 200, 320):
+    for n in (47, 48, 200, 319, 320):
         for delay in (1.0, 0.5, None):  # ten steps, five, none
-            net = tm.Network(tm.HopfStep(n), 0.1 * torch.rand(n, n), delays=delay)
+            net = tm.Network(tm.HopfStep(n), torch.rand(n, n) / n, delays=delay)
             tm.Simulator(net, 0.1, backend="fused").run(5.0)
-    assert numbers == [1, 1, 1, 2, 1, 1, 4, 1, 1, 4, 2, 2]
+    assert numbers == [1, 1, 1, 2, 2, 1, 4, 2, 1, 4, 2, 1, 4, 2, 2]
 
 
-@pytest.mark.parametrize(("own", "others", "expected"), [(0.0, 1.0, 4), (0.0, 0.5, 1), (1.0, 0.0, 1)])
+@pytest.mark.parametrize(("own", "others", "expected"), [(0.0, 1.0, 4), (0.0, 0.5, 2), (1.0, 0.0, 2)])
 def test_what_a_node_sends_itself_at_once_waits_for_no_other(own, others, expected, numbers):
     delays = torch.full((96, 96), others).fill_diagonal_(own)
     net = tm.Network(tm.HopfStep(96), 0.1 * torch.rand(96, 96).fill_diagonal_(0.0), delays=delays)
@@ -96,7 +102,7 @@ from torchmass.kernels import call
 results = []
 for threads in (1, 2):
     call.threads = lambda *_: threads
-    results.append(found(network("at once", n=120), "fused", duration=600.0, sample_every=50))
+    results.append(found(network(sys.argv[2], n=120), "fused", duration=600.0, sample_every=50))
 one, two = results
 assert all(torch.equal(one[name], two[name]) for name in one)
 print("the same")
@@ -104,7 +110,8 @@ print("the same")
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="cores cannot be chosen here")
-def test_where_one_thread_gets_no_core_the_other_goes_on_alone():
-    command = [sys.executable, "-c", CROWDED, Path(__file__).parent]
+@pytest.mark.parametrize("link", ["at once", "late"])
+def test_where_one_thread_gets_no_core_the_other_goes_on_alone(link):
+    command = [sys.executable, "-c", CROWDED, Path(__file__).parent, link]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.stdout.split("\n")[-2:] == ["the same", ""], done.stderr

@@ -62,11 +62,16 @@ def clean(done):
 
 @pytest.mark.parametrize(
     ("model", "dtype", "tolerance"),
-    [("JansenRitStep", "float64", 1e-11), ("LinearStep", "float32", 1e-4), ("Network", "float64", 1e-9)],
+    [
+        ("JansenRitStep", "float64", 1e-11),
+        ("LinearStep", "float32", 1e-4),
+        ("Network", "float64", 1e-9),
+        ("LateNetwork", "float64", 1e-9),
+    ],
 )
 def test_a_kernel_and_its_adjoint_stay_within_their_arrays_and_the_language(model, dtype, tolerance, tmp_path):
     """Of a large step, whose vectors go through time one by one, of a small one, whose go together, and of networks."""
-    of = network_results if model == "Network" else results
+    of = network_results if model.endswith("Network") else results
     done = run(TESTS / "sanitized.py", model, dtype, tmp_path / "found")
     assert clean(done), done.stderr
     for found, expected in zip(torch.load(tmp_path / "found"), of(model, getattr(torch, dtype)), strict=True):

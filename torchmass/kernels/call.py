@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from torchmass.kernels.coupled import Gradients, Pairs, meet_often, point_tails, tails
+from torchmass.kernels.coupled import Crew, Gradients, Pairs, crew, point_tails, tails
 from torchmass.kernels.cpp.native import Native, laid_out
 from torchmass.kernels.cpp.pool import empty
 from torchmass.kernels.cpp.team import team
@@ -20,8 +20,6 @@ from torchmass.values import is_nonfinite
 
 WORK_OF_A_THREAD = 100_000  # ns that make up for waking a thread
 NANOSECONDS = 0.02  # of one operation on one lane
-NODES_OF_A_THREAD = 24  # that share a simulation and meet now and then
-NODES_THAT_MEET = 160  # those of a thread that meets others at every step: that takes 0.05 to 0.4 µs
 
 
 class Call(NamedTuple):
@@ -63,23 +61,26 @@ class Call(NamedTuple):
         return -(-self.steps // self.interval) * states * self.lanes if self.adjoint else 0
 
 
-def threads(call: Call, kernel: Kernel, leaves: Sequence[Tensor], wanted: Sequence[int] | None) -> int:
+def shared(call: Call, kernel: Kernel, leaves: Sequence[Tensor]) -> Crew:
+    """Who shares a simulation of a network, or the nodes that have none."""
+    if not kernel.step.links:
+        return Crew(torch.get_num_threads(), is_early=False)
+    return crew(kernel.step.links, call.shape[-1], *_of_links(call, kernel, leaves))
+
+
+def threads(call: Call, kernel: Kernel, wanted: Sequence[int] | None, crew: Crew) -> int:
     """How many threads a call is worth, at most those that torch may use."""
-    cost, most = kernel.code(wanted).cost, torch.get_num_threads()
-    if kernel.step.links:  # those who share a simulation wait for each other
-        simulations, nodes = prod(call.shape[:-1]), call.shape[-1]
-        cost += nodes * len(kernel.step.links)
-        if most > simulations:
-            often = meet_often(kernel.step.links, *_of_links(call, kernel, leaves))
-            most = min(most, simulations * max(1, nodes // (NODES_THAT_MEET if often else NODES_OF_A_THREAD)))
+    cost = kernel.code(wanted).cost + call.shape[-1] * len(kernel.step.links)
     nanoseconds = call.steps * prod(call.shape) * cost * NANOSECONDS
+    most = min(torch.get_num_threads(), prod(call.shape[:-1]) * crew.most)
     return max(1, min(most, int(nanoseconds / WORK_OF_A_THREAD)))
 
 
 def _native(call: Call, kernel: Kernel, leaves: Sequence[Tensor], wanted: Sequence[int] | None) -> Native:
     numbers = (call.steps, call.first_step, call.first_simulation, call.transient, call.every, call.interval)
-    sizes = (prod(call.shape), call.shape[-1], call.simulations)
-    native = Native(*sizes, *numbers, call.horizon, threads(call, kernel, leaves, wanted), seed=call.seed, dt=call.dt)
+    sizes, crew = (prod(call.shape), call.shape[-1], call.simulations), shared(call, kernel, leaves)
+    many = threads(call, kernel, wanted, crew)
+    native = Native(*sizes, *numbers, call.horizon, many, crew.is_early, seed=call.seed, dt=call.dt)
     native.run.team = team()
     constants = len(kernel.step.constants)
     own = leaves[: len(kernel.step.leaves)]

@@ -13,6 +13,8 @@ from torchmass.kernels.step.step_graph import StepGraph
 
 T = TypeVar("T")
 FEW_STEPS = 8  # of a delay, which is then summed step by step or nearly so
+NODES_OF_A_THREAD = 24  # that share a simulation and meet now and then
+NODES_THAT_MEET = 160  # those of a thread that meets others at every step: that takes 0.05 to 0.4 µs
 
 
 class Pair(NamedTuple):
@@ -74,23 +76,40 @@ class Pairs:
         native.list("reach", reach)
 
 
-def meet_often(links: Sequence[LinkKind], leaves: Sequence[Tensor], wanted: Sequence[int]) -> bool:
-    """Whether what nodes send is needed by others within a few steps.
+class Crew(NamedTuple):
+    """The most threads that one simulation is worth, and whether sums over what was sent some time ago begin early.
+
+    If so, one thread takes all steps, and another these sums, before they are needed; else each takes some nodes. That
+    is a matter of the network, not of how many threads there are, since early sums are added up in another order.
+    """
+
+    most: int
+    is_early: bool
+
+
+def crew(links: Sequence[LinkKind], nodes: int, leaves: Sequence[Tensor], wanted: Sequence[int]) -> Crew:
+    """Who shares a simulation of so many nodes.
 
     `leaves` are those of the links, and `wanted` of them those that have a gradient, as weights that are 0 have.
     """
-    if not all(link.is_delayed for link in links):
-        return True
-    places, found = leaves_of_links(links, range(len(leaves))), leaves_of_links(links, leaves)
-    return any(_is_soon(own, place[0] in wanted) for own, place in zip(found, places, strict=True))
+    found = list(leaves_of_links(links, leaves))
+    are_late = all(link.is_delayed for link in links)
+    if are_late and 2 * NODES_OF_A_THREAD <= nodes < 2 * NODES_THAT_MEET and any(_is_soon(own) for own in found):
+        return Crew(2, is_early=True)
+    places = leaves_of_links(links, range(len(leaves)))
+    meet = not are_late or any(_is_soon(own, at[0] in wanted) for own, at in zip(found, places, strict=True))
+    return Crew(max(1, nodes // (NODES_THAT_MEET if meet else NODES_OF_A_THREAD)), is_early=False)
 
 
-def _is_soon(leaves: Sequence[Tensor | None], zeros: bool) -> bool:
+def _is_soon(leaves: Sequence[Tensor | None], zeros: bool = False) -> bool:
     """Whether a delay of different nodes that are connected, or of any where `zeros` count, is a few steps."""
     weights, lags, _, ends = leaves
     assert weights is not None
     assert lags is not None
-    soon = (lags < FEW_STEPS) & ((weights != 0) | zeros)
+    soon = lags < FEW_STEPS
+    if not soon.any():
+        return False
+    soon &= (weights != 0) | zeros
     of_one = soon.diagonal(dim1=-2, dim2=-1) if ends is None else soon & (ends[0] == ends[1])
     return bool(soon.sum() > of_one.sum())
 

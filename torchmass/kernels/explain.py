@@ -5,7 +5,7 @@ from math import prod
 
 import torch
 
-from torchmass.kernels.call import threads
+from torchmass.kernels.call import shared, threads
 from torchmass.kernels.choice import choose
 from torchmass.kernels.coupled import path_size
 from torchmass.kernels.fused import call_of, engine_of, kernel_of, leaves_of
@@ -91,10 +91,11 @@ def _fused(plan: Plan, engine: str) -> Fused:
     kept = path_size(call, kernel.step) if kernel.step.links else call.path_size(len(plan.x0))
     path = kept * like.element_size() if reverse else 0
     interval = length if stretched else 1 if kernel.step.links else call.interval
-    many = threads(call, kernel, leaves, wanted) if engine == "cpp" else prod(call.shape)  # of a GPU, one a lane
-    at_once = engine == "cpp" or not kernel.step.links
+    is_cpu = engine == "cpp"
+    many = threads(call, kernel, wanted, shared(call, kernel, leaves)) if is_cpu else prod(call.shape)  # one a lane
+    at_once = is_cpu or not kernel.step.links
     count = 1 if at_once else len(list(launches(Tiles(call, kernel, like.element_size()), leaves, back=False)))
-    seconds = 1 if engine == "cpp" else 2 + (forward + backward) // OPERATIONS_OF_A_SECOND
+    seconds = 1 if is_cpu else 2 + (forward + backward) // OPERATIONS_OF_A_SECOND
     return Fused(forward, backward, interval, path, many, kernel.is_built(like.dtype, engine), count, seconds)
 
 

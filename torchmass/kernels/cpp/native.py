@@ -14,7 +14,7 @@ class Run(ctypes.Structure):
     _fields_ = [
         *((name, ctypes.c_int64) for name in ("lanes", "nodes", "simulations", "steps", "first_step")),
         *((name, ctypes.c_int64) for name in ("first_simulation", "transient", "every", "interval", "horizon")),
-        ("threads", ctypes.c_int64),
+        *((name, ctypes.c_int64) for name in ("threads", "early")),
         ("seed", ctypes.c_uint64),
         ("dt", ctypes.c_double),
         *((name, ctypes.c_void_p) for name in ("leaf", "stride", "x0", "out", "end", "broken", "path")),

@@ -14,7 +14,7 @@ struct BackDesk : Arena {
     const int64_t room;
     T *g, *ga[2], *later, *later_back, *sent_back, *part, *kept, *carried[Step::links];
     T *own_sum[Step::links];  // gradients of the weights of nodes with themselves
-    T *past[Step::links][2], *rows[Step::links][2], *coming[Step::links][2], *table[Step::links][2];  // see Line
+    Places places[Step::links][2];  // of a line for each set
     T *correlated[Step::links][2];
     T *back_rows[Step::arrivals + 1], *sent_rows[Step::arrivals + 1], *turned[2];  // of a tile; and as [node][step]
     double *sum;
@@ -28,9 +28,10 @@ struct BackDesk : Arena {
         for (int k = 0; k < Step::links; ++k) {
             const int64_t inner = Step::link[k].channels * width, nodes = Step::link[k].channels * r.nodes;
             for (int set = 0; set < sets(k); ++set) {
-                past[k][set] = take(nodes * (r.reach[k] + room)), rows[k][set] = take(Line::ring * inner);
-                coming[k][set] = take(nodes * Line::at_most), table[k][set] = take(Line::ring_table * inner);
-                correlated[k][set] = take(nodes * Correlation::row);
+                Places &own = places[k][set];
+                own.whole_past = take(nodes * (r.reach[k] + room)), own.table[0] = take(Places::few_rows(r.early) * inner);
+                own.take(*this, r, Step::link[k].channels, 1);
+                correlated[k][set] = take(nodes * Correlation::row * (r.early ? 2 : 1));
             }
             carried[k] = take(sets(k) ? 4 * inner : 0), own_sum[k] = take(sets(k) ? width : 0);
         }

@@ -80,7 +80,7 @@ struct BackLinks : WayBack {
             correlation[k][set].take(l, before + 1);
             own.clear(now, Step::link[k].channels, width);
             join(k, set, set ? 0.5 : 0, t, now);
-            if (t == 0) correlation[k][set].finish(l);
+            if (t == 0) meet(), correlation[k][set].finish(l);
         }
     }
     void join(int link, int set, double c, int64_t t, T *to) const {
@@ -95,11 +95,11 @@ struct BackLinks : WayBack {
     TM_ONCE void forget(int64_t t) {
         for (int k = 0; k < Step::links; ++k) {
             if (sets(k)) own.clear(carried[k], 4 * Step::link[k].channels, width);
-            for (int set = 0; set < sets(k); ++set) {
-                correlation[k][set].take_rest(line[k][set], r.steps - t);
-                line[k][set].forget(r.steps - t);
-            }
+            for (int set = 0; set < sets(k); ++set) correlation[k][set].take_rest(line[k][set], r.steps - t);
         }
+        if (r.early) meet();
+        for (int k = 0; k < Step::links; ++k)
+            for (int set = 0; set < sets(k); ++set) line[k][set].forget(r.steps - t);
     }
     // the gradients of weights over the steps from t on that are not in them yet
     void sum_weights(int64_t t) {

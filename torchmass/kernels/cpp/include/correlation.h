@@ -56,13 +56,16 @@ static void correlate(const Sparse &sparse, double *into, const T *back, const T
 }
 
 struct Correlation {
-    static constexpr int64_t chunk = Terms::steps, row = chunk + 16;  // rows of all nodes must not share lines of the cache
+    static constexpr int64_t chunk = Terms::steps, slices = chunk / L;
+    static constexpr int64_t row = chunk + 16;  // rows of all nodes must not share lines of the cache
     const Own *own;
     const Terms *terms;
     int64_t nodes, channels, width, steps, reach, per_node;
     const T *past;                 // as in a Line, of all steps
     double *to_weights, *to_lags;  // gradients, null where not wanted
-    T *back = nullptr;             // [channel][node][step of the chunk]: what came back
+    bool spread;                   // a chunk is summed during the next one, a slice of its terms with each vector of steps
+    int64_t pieces;                // into which the terms of a group and block are cut for that
+    T *back = nullptr;             // [channel][node][step of the chunk]: what came back; twice where it is spread
 
     bool wanted() const { return to_weights || to_lags; }
 
@@ -71,8 +74,9 @@ struct Correlation {
         const int64_t t = steps + 1 - (s / chunk + 1) * chunk;
         return t < 0 ? 0 : t;
     }
+    T *held(int64_t s) const { return back + (spread ? s / chunk % 2 : 0) * channels * nodes * row; }
     T *place(int64_t channel, int64_t node, int64_t s) const {
-        return back + (channel * nodes + node) * row + steps - s - first(s);
+        return held(s) + (channel * nodes + node) * row + steps - s - first(s);
     }
     // rows of the line up to the one before `end`, where they are a vector of steps
     void take(const Line &l, int64_t end) {
@@ -85,7 +89,9 @@ struct Correlation {
                 T *to = place(c, i, end - 1);
                 for (int64_t k = 0; k < L && i + k < own->end; ++k, to += row) (V::load(to) + v[k]).store(to);
             }
-        if (end % chunk == 0) close(first(end - 1), chunk);
+        const int64_t last = end / chunk * chunk - 1, slice = end % chunk / L;  // `last` of the latest whole chunk
+        if (last > 0 && spread) close(last, chunk, slice, slice + 1);
+        else if (last == end - 1) close(last, chunk, 0, slices);
     }
     // the rows after those, up to row s
     TM_ONCE void take_rest(const Line &l, int64_t s) {
@@ -95,29 +101,34 @@ struct Correlation {
     }
     TM_ONCE void finish(const Line &l) {
         take_rest(l, steps);
-        if (wanted()) close(0, steps + 1 - steps / chunk * chunk);
+        const int64_t last = steps / chunk * chunk - 1;
+        if (wanted() && last > 0 && spread) close(last, chunk, steps % chunk / L + 1, slices);
+        if (wanted()) close(steps, steps - last, 0, slices);
     }
-    // steps t … t + count − 1
-    void close(int64_t t, int64_t count) {
-        const int64_t whole = (count + 4 * L - 1) / (4 * L) * (4 * L), blocks = terms->blocks;
-        for (int64_t block = 0; block < blocks; ++block)
-            for (int64_t group = own->begin / Terms::together; group * Terms::together < own->end; ++group) {
-                const int64_t *bound = terms->bound + group * blocks + block;
-                for (int64_t k = bound[0]; k < bound[1];) k += some(terms->term + k, bound[1] - k, t, whole);
-            }
-        for (int64_t c = 0; c < channels; ++c)
-            for (int64_t k = own->begin * row; k < own->end * row; ++k) back[c * nodes * row + k] = 0;
+    // slices `from` … `to` − 1 of the terms of the chunk of row s, `count` steps; with the last one the chunk ends
+    void close(int64_t s, int64_t count, int64_t from, int64_t to) {
+        const int64_t whole = (count + 4 * L - 1) / (4 * L) * (4 * L), all = terms->blocks * terms->groups * pieces;
+        for (int64_t k = all * from / slices; k < all * to / slices; ++k) {
+            const int64_t list = k / pieces, piece = k % pieces, group = list % terms->groups;
+            if (group * Terms::together < own->begin || group * Terms::together >= own->end) continue;
+            const int64_t *bound = terms->bound + group * terms->blocks + list / terms->groups;
+            const int64_t count = bound[1] - bound[0], end = bound[0] + count * (piece + 1) / pieces;
+            for (int64_t e = bound[0] + count * piece / pieces; e < end;)
+                e += some(terms->term + e, end - e, held(s), first(s), whole);
+        }
+        for (int64_t c = 0; c < channels && to == slices; ++c)
+            for (int64_t k = own->begin * row; k < own->end * row; ++k) held(s)[c * nodes * row + k] = 0;
     }
     // of `left` terms the first four, where they lead to one node, which reads what came back to it once for all; else the
     // first: how many
-    int some(const Term *e, int64_t left, int64_t t, int64_t count) const {
+    int some(const Term *e, int64_t left, const T *back, int64_t t, int64_t count) const {
         const bool four = left > 3 && e[1].to == e->to && e[2].to == e->to && e[3].to == e->to;
         bool between = to_lags;
         for (int k = 0; k < (four ? 4 : 1); ++k) between |= e[k].part != 0;
-        if (four) return between ? some<4, true>(e, t, count) : some<4, false>(e, t, count);
-        return between ? some<1, true>(e, t, count) : some<1, false>(e, t, count);
+        if (four) return between ? some<4, true>(e, back, t, count) : some<4, false>(e, back, t, count);
+        return between ? some<1, true>(e, back, t, count) : some<1, false>(e, back, t, count);
     }
-    template <int edges, bool between> int some(const Term *e, int64_t t, int64_t count) const {
+    template <int edges, bool between> int some(const Term *e, const T *back, int64_t t, int64_t count) const {
         double near[edges] = {}, far[edges] = {};
         for (int64_t c = 0; c < channels; ++c) {
             const T *b[edges];

@@ -45,7 +45,7 @@ struct Member {
     static constexpr int spins = 2000;  // some tens of µs
     Crew &crew;
     int64_t rank = 0, size = 1, meetings = 0, begun = 0, lost = 0;
-    bool tired = false;
+    bool tired = false, patient = false;  // has waited too long, and does not mind
 
     // joins a crew; too late, its size is 0
     TM_ONCE Member(Crew &crew, int64_t expected) : crew(crew) {
@@ -83,7 +83,7 @@ struct Member {
         while ((now = __atomic_load_n(&word, __ATOMIC_ACQUIRE)) < least) sched_yield();
         const int64_t end = nanoseconds();
         lost += end - since;
-        tired = lost > grace + (end - begun) * 3 / 8;  // alone it would take as long from a half on
+        tired = !patient && lost > grace + (end - begun) * 3 / 8;  // alone it would take as long from a half on
         return now;
     }
 };

@@ -4,35 +4,39 @@
 
 #include "pairs.h"
 
-// The edges of a link by the steps that can be computed at once: 8, 4, 2, 1 vectors, a half, a quarter, or one step; in
-// each by target, those that read one sample first.
+// The edges of a link by the steps that can be computed at once: 8, 4, 2, 1 vectors, and of the latest one, a half, a
+// quarter, or one step; in each by target, those that read one sample first. Where sums may be early (Run::early), all but
+// the latest can do with what was sent up to one vector of steps before.
 //
 // What was sent some steps ago counts `near`, what was sent one step before that `far`. It lies `place` numbers from what
 // the first node sends now; the place of the shortest is the node, and 2³² times how many steps ago. They lie apart, since
 // most edges have no `far`: all are read every few steps, and should take little of the nearest cache.
 struct Edges {
-    static constexpr int levels = 7, vectors = 4;  // all, and those of whole vectors
-    static constexpr int half = L / 2, quarter = L / 4 ? L / 4 : 1;
-    static constexpr int steps[levels] = {8 * L, 4 * L, 2 * L, L, half, quarter, 1};
+    static constexpr int levels = 8, latest = 4;  // how many, and the first of the latest
+    static constexpr int half = L / 2, quarter = L / 4 ? L / 4 : 1, none = 1 << 30;
+    static constexpr int steps[levels] = {8 * L, 4 * L, 2 * L, L, L, half, quarter, 1};
+    // the shortest delay of each level; where sums may be early there is one less, since each list takes time of its own
+    static constexpr int shortest[2][levels] = {{8 * L, 4 * L, 2 * L, L, none, half, quarter, 1},
+                                                {9 * L, 5 * L, none, 2 * L, L, half, quarter, 1}};
     int64_t nodes = 0, *bound = nullptr, *place = nullptr;
     T *near = nullptr, *far = nullptr;
 
-    static int level(int64_t back) {
+    static int level(int64_t back, bool early) {
         int k = 0;
-        while (back < steps[k]) ++k;
+        while (back < shortest[early][k]) ++k;
         return k;
     }
     // the fewest steps that are read at once, at most a vector
     int64_t grain() const {
         int k = levels - 2;
-        while (k >= vectors && !any(k)) --k;
-        return steps[k < vectors ? vectors - 1 : k];
+        while (k > latest && !any(k)) --k;
+        return steps[k];
     }
 
-    // from weights and lags of pairs, those of at least `least` steps, read a fraction `c` of a step later; `length`
-    // numbers of what was sent lie between two nodes
-    TM_ONCE void build(const Pairs &pairs, int64_t length, const T *weights, const T *lags, double least, double c,
-                       bool transposed) {
+    // from weights and lags of pairs, those of at least `least` steps, read a fraction `c` of a step later; between two
+    // nodes lie `length` numbers of what was sent, `brief` where the latest is read
+    TM_ONCE void build(const Pairs &pairs, bool early, int64_t length, int64_t brief, const T *weights, const T *lags,
+                       double least, double c, bool transposed) {
         nodes = pairs.nodes;
         const int64_t size = levels * nodes * 2;
         bound = new int64_t[size + 1]();
@@ -45,10 +49,11 @@ struct Edges {
                     const int64_t k = first + picked[i], column = pairs.from(row, k);
                     const int64_t to = transposed ? column : row, from = transposed ? row : column;
                     const T lag = lags[k] - T(c), whole = tm::floor(lag), part = lag - whole;
-                    const int64_t back = int64_t(whole), at_once = level(back);
+                    const int64_t back = int64_t(whole), at_once = level(back, early);
                     int64_t &at = bound[(at_once * nodes + to) * 2 + (part != 0)];
                     if (fill) {
-                        place[at] = at_once < levels - 1 ? from * length - back : back << 32 | from;
+                        const int64_t apart = at_once < latest ? length : brief;
+                        place[at] = at_once < levels - 1 ? from * apart - back : back << 32 | from;
                         near[at] = weights[k] * (1 - part), far[at] = weights[k] * part;
                     }
                     ++at;

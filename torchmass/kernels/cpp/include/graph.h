@@ -18,8 +18,9 @@ struct Graph {
     Terms terms[Step::links][1 + Step::middle];
     Shorts shorts[Step::links];
     Sparse sparse[Step::links];
+    const bool apart;  // one thread takes all steps, another sums that begin early
 
-    TM_ONCE Graph(const Run &r, int64_t simulation, bool back) {
+    TM_ONCE Graph(const Run &r, int64_t simulation, bool back, bool apart) : apart(apart) {
         const int64_t n = r.nodes, width = row_width(n);
         for (int k = 0; k < Step::links; ++k) {
             const int form = Step::link[k].form;
@@ -36,19 +37,19 @@ struct Graph {
             }
             const T *lags = r.lags[k] + simulation * r.apart[2 * k + 1];
             const bool moving = r.g_lags && r.g_lags[k];
-            const int64_t length = r.reach[k] + room_of(r, r.path && !back);
+            const int64_t length = r.reach[k] + room_of(r, r.path && !back), brief = apart ? 2 * Places::brief_steps : length;
             pairs[k].open(n, r.counts[k], r.connections[k]);
             for (int set = 0; set <= Step::middle; ++set) {
-                edges[k][set].build(pairs[k], length, weights, lags, least_lag, 0.5 * set, back);
+                edges[k][set].build(pairs[k], r.early, length, brief, weights, lags, least_lag, 0.5 * set, back);
                 if (back && (r.g_weights[k] || moving))
                     terms[k][set].build(pairs[k], weights, lags, least_lag, r.reach[k], 0.5 * set, r.g_weights[k]);
             }
             shorts[k].build(pairs[k], weights, lags, least_lag, r.zeros[k], moving, back);
         }
     }
-    // whether nodes read at this stage what others sent just before
+    // whether nodes read at this stage what those of another thread sent just before
     bool waits(int level) const {
-        for (int k = 0; k < Step::arrivals; ++k) {
+        for (int k = 0; k < Step::arrivals && !apart; ++k) {
             const int link = Step::arrival[k].link, form = Step::link[link].form;
             if (Step::arrival[k].level != level || form == tm::late) continue;
             if (form != tm::mixed || shorts[link].any()) return true;

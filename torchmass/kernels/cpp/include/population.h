@@ -8,12 +8,16 @@
 #include "record.h"
 
 // What one simulation has: constants and noise of its nodes.
+//
+// Threads that share it each take some nodes, and meet where one reads what another sent. Where some delays are so short
+// that they would meet at nearly every step, there are two: the first takes all steps, the other the sums over what was
+// sent longer ago, a vector of steps before they are needed (`Run::early`). They meet once in a vector of steps.
 struct Population {
     const Run &r;
     tm::Member &member;
     const int64_t simulation, vectors, width, first;  // `first` lane of all simulations
     const int live;                                   // lanes of the last vector
-    Own own;
+    Own own, early;  // whose steps are taken here, and whose sums over what was sent some steps before
     int64_t moment = 0;  // the step
     Constants *constants;
     Feed *feed;
@@ -21,8 +25,11 @@ struct Population {
     TM_ONCE Population(const Run &r, int64_t simulation, tm::Member &member)
         : r(r), member(member), simulation(simulation), vectors((r.nodes + L - 1) / L), width(row_width(r.nodes)),
           first(simulation * r.nodes), live(int(r.nodes - (vectors - 1) * L)),
-          own(r.nodes, member.rank, member.size), constants(new Constants[vectors]), feed(new Feed[vectors]) {
+          own(r.early ? Own(r.nodes, 0, !member.rank) : Own(r.nodes, member.rank, member.size)),
+          early(r.early && member.size > 1 ? Own(r.nodes, 0, member.rank) : own),
+          constants(new Constants[vectors]), feed(new Feed[vectors]) {
         open(own.from, own.to);
+        member.patient = !own.some();
     }
     TM_ONCE ~Population() {
         delete[] constants;
@@ -42,7 +49,7 @@ struct Population {
     TM_ONCE void separate() {
         const int64_t begun = own.to;
         member.size = 1;
-        own = Own(r.nodes, member.rank, 1);
+        own = early = Own(r.nodes, member.rank, 1);
         if (!own.some()) return;
         open(begun, vectors);
         for (int64_t v = begun; v < vectors; ++v) feed[v].to(r, moment);
@@ -51,11 +58,13 @@ struct Population {
     void push(Line &l, int64_t t) {
         l.turn_to(t);
         if (l.reads(t)) meet();
+        if (l.apart && t % L == 0) l.turn_in(Count<L>(), l.past, early, t - L);
         l.complete(t);
-        if (t - l.origin < l.room) return;
-        meet();
-        l.roll();
-        meet();
+        if (l.apart && l.brief.full(t)) l.brief.roll(own);
+        if (!l.past.full(t)) return;
+        if (!l.apart) meet();
+        l.past.roll(early);
+        if (!l.apart) meet();
     }
     const Step::Fixed &fixed(int64_t v) const { return constants[v].q; }
     int lanes(int64_t v) const { return v == vectors - 1 ? live : L; }

@@ -4,7 +4,7 @@
 
 #include "edges.h"
 
-// The nodes of one thread that have connections of a level, level by level; of the first level, where sums begin, all.
+// The nodes of one thread that have connections of a level, level by level; of those where sums begin, all.
 // Those of as many connections follow one another: a processor foresees then where the loop over them ends, and waits 15
 // to 20 cycles for each end that it does not foresee.
 struct Receivers {
@@ -22,10 +22,11 @@ struct Receivers {
         for (int level = 0; level < Edges::levels; ++level) {
             for (int64_t count = 0; count < edges.nodes + 2; ++count) place[count] = 0;
             for (int64_t to = begin; to < end; ++to) ++place[edges.count(level, to)];
-            if (level) place[0] = 0;
+            const bool begins = level == 0 || level == Edges::latest;
+            if (!begins) place[0] = 0;
             bound[level + 1] = bound[level] + add_up(place, edges.nodes + 1, false);
             for (int64_t to = begin; to < end; ++to)
-                if (const int64_t count = edges.count(level, to); count || !level) node[bound[level] + place[count]++] = to;
+                if (const int64_t count = edges.count(level, to); count || begins) node[bound[level] + place[count]++] = to;
         }
         delete[] place;
     }

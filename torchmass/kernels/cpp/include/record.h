@@ -4,18 +4,6 @@
 
 #include "line.h"
 
-// Memory handed out piece by piece; without a base it is only counted.
-struct Arena {
-    T *base;
-    int64_t size = 0;
-
-    T *take(int64_t count) {
-        T *found = base + size;
-        size += (count + 15) / 16 * 16;
-        return found;
-    }
-};
-
 // how many sums of a link over its past there are
 constexpr int sets(int link) { return tm::delayed(Step::link[link].form) ? 1 + Step::middle : 0; }
 
@@ -35,7 +23,7 @@ struct Record : Arena {
     TM_ONCE Record(const Run &r, T *base, bool whole) : Arena{base}, whole(whole) {
         width = row_width(r.nodes);
         room = room_of(r, whole);
-        const int64_t rows = whole ? Line::full_table(r.steps) : Line::ring_table;
+        const int64_t rows = whole ? Places::all_rows(r.steps) : Places::few_rows(r.early);
         x = take((whole ? r.steps + 1 : 1) * Step::states * width);
         own = take((whole ? r.steps : 1) * own_arrivals() * width);
         for (int k = 0; k < Step::links; ++k) {
@@ -54,17 +42,15 @@ TM_EXPORT int64_t record_size(const Run &r, bool whole) { return Record(r, nullp
 // What a simulation goes on with beside its record. What is sent is written in turns of two steps: some may be at the next
 // one while others still read.
 struct Desk : Arena {
-    T *sent[2], *later[2], *kept, *rows[Step::links], *coming[Step::links][2];
+    T *sent[2], *later[2], *kept;
+    Places places[Step::links];
 
     TM_ONCE Desk(const Run &r, T *base) : Arena{base} {
         const int64_t width = row_width(r.nodes);
         for (int turn = 0; turn < 2; ++turn) sent[turn] = take(Step::sends * width), later[turn] = take(Step::later * width);
         kept = take(Step::kept * width);
-        for (int k = 0; k < Step::links; ++k) {
-            const tm::LinkForm link = Step::link[k];
-            rows[k] = take(tm::delayed(link.form) ? Line::ring * link.channels * width : 0);
-            for (int set = 0; set < sets(k); ++set) coming[k][set] = take(link.channels * r.nodes * Line::at_most);
-        }
+        for (int k = 0; k < Step::links; ++k)
+            if (sets(k)) places[k].take(*this, r, Step::link[k].channels, sets(k));
     }
 };
 

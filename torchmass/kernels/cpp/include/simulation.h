@@ -15,16 +15,21 @@ struct Simulation : Population, Desk {
     TM_ONCE Simulation(const Run &r, int64_t simulation, const Graph &graph, T *memory, T *base, tm::Member &member)
         : Population(r, simulation, member), Desk(r, base), graph(graph), record(r, memory, r.path != nullptr) {
         for (int k = 0; k < Step::links; ++k) {
-            if (!tm::delayed(Step::link[k].form)) continue;
+            if (!sets(k)) continue;
             Line &l = line[k];
-            l.open(r, k, own, record.room, record.past[k], rows[k], record.whole);
-            for (int set = 0; set <= Step::middle; ++set) l.add(graph.edges[k][set], coming[k][set], record.table[k][set]);
+            places[k].whole_past = record.past[k];
+            for (int set = 0; set < sets(k); ++set) places[k].table[set] = record.table[k][set], l.add(graph.edges[k][set]);
+            l.open(r, k, places[k], record.room, record.whole);
+            l.serve(own, early, graph.apart);
             l.begin(r.before[k] + simulation * r.before_apart[2 * k + 1], r.before_apart[2 * k]);
         }
     }
     using Population::take;
     TM_ONCE void start() {
         meet();
+        for (int k = 0; k < Step::links && r.early; ++k)
+            if (tm::delayed(Step::link[k].form)) line[k].prepare(0);
+        if (r.early) meet();
         for (int k = 0; k < Step::links; ++k)
             if (tm::delayed(Step::link[k].form)) line[k].complete(0);
         for (int64_t v = own.from; v < own.to; ++v)
@@ -135,17 +140,16 @@ struct Simulation : Population, Desk {
                 put(r.end[s], v, value), bad += value * V(T(0));
             }
         r.found(bad);
+        if (r.early) meet();
         if (record.whole)  // what is not there yet counts nothing
             for (int k = 0; k < Step::links; ++k)
                 if (tm::delayed(Step::link[k].form)) clear_rest(line[k]);
     }
     TM_ONCE void clear_rest(Line &l) const {
-        for (int64_t t = r.steps / l.grain * l.grain; t < r.steps; ++t)
-            for (int64_t c = 0; c < l.channels; ++c)
-                for (int64_t j = own.begin; j < own.end; ++j) *l.sent(c, j, t) = l.row(t)[c * width + j];
-        for (int64_t c = 0; c < l.channels; ++c)
-            for (int64_t j = own.begin; j < own.end; ++j)
-                for (int64_t t = r.steps; t < l.room; ++t) *l.sent(c, j, t) = 0;
+        l.past.each(early, [&](int64_t c, int64_t j) {
+            for (int64_t t = r.steps / L * L; t < l.past.room; ++t)
+                *l.past.at(c, j, t) = t < r.steps ? l.row(t)[c * width + j] : T(0);
+        });
     }
 };
 

@@ -5,8 +5,9 @@
 #include "edges.h"
 #include "turn.h"
 
-template <int A> struct Sums {
-    static constexpr int chains = A < 4 ? 4 / A : 1, ahead = 4;  // chains do not wait for each other
+// of A vectors in so many chains, which do not wait for each other
+template <int A, int chains_of = A < 4 ? 4 / A : 1> struct Sums {
+    static constexpr int chains = chains_of, ahead = 4;
     V sum[chains][A];
 
     Sums() {

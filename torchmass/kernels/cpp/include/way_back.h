@@ -42,10 +42,13 @@ struct WayBack : Population, BackDesk {
     }
     TM_ONCE void open(int k, int set) {
         Line &l = line[k][set];
-        l.open(r, k, own, room, past[k][set], rows[k][set], false);
-        l.add(graph.edges[k][set], coming[k][set], table[k][set]);
+        l.open(r, k, places[k][set], room, false);
+        l.serve(own, early, graph.apart);
+        l.add(graph.edges[k][set]);
         Correlation &c = correlation[k][set];
-        c.own = &own, c.terms = &graph.terms[k][set];
+        c.own = &early, c.terms = &graph.terms[k][set];
+        c.spread = graph.apart;
+        c.pieces = r.early ? 1 + 2 * Correlation::slices / (c.terms->groups * c.terms->blocks + 1) : 1;
         c.nodes = r.nodes, c.channels = l.channels, c.width = width, c.steps = r.steps, c.reach = r.reach[k];
         c.per_node = r.reach[k] + record.room, c.past = record.past[k];
         c.to_weights = weights(k), c.to_lags = lags(k), c.back = correlated[k][set];

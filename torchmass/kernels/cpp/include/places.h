@@ -1,0 +1,42 @@
+// Where what goes through a Line lies.
+#ifndef TORCHMASS_PLACES_H
+#define TORCHMASS_PLACES_H
+
+#include "arena.h"
+#include "edges.h"
+
+// steps of what was sent that lie in memory beside the past: the whole run, or few, so that they stay in the caches, and
+// no fewer than the past, which is moved each time that they are full
+TM_ONCE static int64_t room_of(const Run &r, bool whole) {
+    constexpr int64_t block = 8 * L;
+    if (whole) return (r.steps + block) / block * block;
+    int64_t room = 512;
+    for (int k = 0; k < Step::links; ++k)
+        if (tm::delayed(Step::link[k].form) && r.reach[k] > room) room = r.reach[k];
+    return (room + block - 1) / block * block;
+}
+
+struct Places {
+    static constexpr int ring = 2 * L;             // rows, the latest
+    static constexpr int64_t brief_steps = 2 * L;  // of the brief past, and after which it is moved
+    T *whole_past, *brief_past;         // [channel][node][time], see Past; the brief one is of the latest steps
+    T *rows;                            // [time][channel][lane]
+    T *coming[2], *near[2], *table[2];  // of each set, sums that are not whole yet, [channel][node][time], and that are
+
+    // how many steps there are of `coming`, from a node to the next one, and of a table; where sums lie `apart` or not
+    static int64_t coming_steps(bool apart) { return Edges::steps[0] * (apart ? 2 : 1); }
+    static int64_t coming_row(bool apart) { return coming_steps(apart) + L; }
+    static int64_t few_rows(bool apart) { return L * (apart ? 4 : 2); }
+    static int64_t all_rows(int64_t steps) { return steps + 2 * L + 1; }
+
+    // of so many sets all but the past and the tables
+    void take(Arena &from, const Run &r, int64_t channels, int sets) {
+        const int64_t nodes = channels * r.nodes;
+        rows = from.take(ring * channels * row_width(r.nodes));
+        brief_past = from.take(r.early ? nodes * 2 * brief_steps : 0);
+        for (int set = 0; set < sets; ++set)
+            coming[set] = from.take(nodes * coming_row(r.early)), near[set] = from.take(r.early ? nodes * L : 0);
+    }
+};
+
+#endif
