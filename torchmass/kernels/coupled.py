@@ -109,7 +109,7 @@ def _is_soon(leaves: Sequence[Tensor | None], zeros: bool = False) -> bool:
     soon = lags < FEW_STEPS
     if not soon.any():
         return False
-    soon &= (weights != 0) | zeros
+    soon = soon & ((weights != 0) | zeros)
     of_one = soon.diagonal(dim1=-2, dim2=-1) if ends is None else soon & (ends[0] == ends[1])
     return bool(soon.sum() > of_one.sum())
 

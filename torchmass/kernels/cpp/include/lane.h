@@ -31,15 +31,18 @@ struct Feed {
         }
         node = tm::Bits<T>::load(nodes), simulation = tm::Bits<T>::load(simulations);
     }
-    TM_ALWAYS void to(const Run &r, int64_t t) {
+    TM_ALWAYS void to(const Run &r, int64_t t) { read(t), draw(r, t); }
+    TM_ALWAYS void read(int64_t t) {
         for (int k = 0; k < Step::inputs; ++k) u[k] = leaf[k].read(t);
+    }
+    TM_ALWAYS void draw(const Run &r, int64_t t) {
         if constexpr (Step::drives > 0) {
             const int64_t now = r.first_step + t;
-            if (now >> 2 != block) draw(r, now >> 2);
+            if (now >> 2 != block) draw_four(r, now >> 2);
             for (int d = 0; d < Step::drives; ++d) z[d] = normals[d][now & 3];
         }
     }
-    void draw(const Run &r, int64_t next) {
+    void draw_four(const Run &r, int64_t next) {
         block = next;
         for (int d = 0; d < Step::drives; ++d)
             tm::normals4<T>(normals[d][0], normals[d][1], normals[d][2], normals[d][3], node, simulation,

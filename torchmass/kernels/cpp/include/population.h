@@ -11,7 +11,8 @@
 //
 // Threads that share it each take some nodes, and meet where one reads what another sent. Where some delays are so short
 // that they would meet at nearly every step, there are two: the first takes all steps, the other the sums over what was
-// sent longer ago, a vector of steps before they are needed (`Run::early`). They meet once in a vector of steps.
+// sent longer ago, a vector of steps before they are needed (`Run::early`), and on the way forward draws the noise. They meet
+// once in a vector of steps.
 struct Population {
     const Run &r;
     tm::Member &member;

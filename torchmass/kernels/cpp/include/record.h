@@ -43,12 +43,13 @@ TM_EXPORT int64_t record_size(const Run &r, bool whole) { return Record(r, nullp
 // one while others still read.
 struct Desk : Arena {
     T *sent[2], *later[2], *kept;
+    T *drawn;  // normals that one thread draws for another, [time][drive][lane], a ring of 2 L steps
     Places places[Step::links];
 
     TM_ONCE Desk(const Run &r, T *base) : Arena{base} {
         const int64_t width = row_width(r.nodes);
         for (int turn = 0; turn < 2; ++turn) sent[turn] = take(Step::sends * width), later[turn] = take(Step::later * width);
-        kept = take(Step::kept * width);
+        kept = take(Step::kept * width), drawn = take(r.early ? 2 * L * Step::drives * width : 0);
         for (int k = 0; k < Step::links; ++k)
             if (sets(k)) places[k].take(*this, r, Step::link[k].channels, sets(k));
     }
