@@ -75,6 +75,14 @@ def found(net, backend, method="heun", duration=16.0, **options):
     return values | {f"gradient {name}": g for name, g in zip(names, gradients, strict=True)}
 
 
+def with_history(net, backend, n=N):
+    """A run from a history that is given, and the gradient of that."""
+    rng = torch.Generator().manual_seed(7)
+    history = torch.randn(120, n, dtype=torch.float64, generator=rng).requires_grad_()
+    r = tm.Simulator(net, 0.1, backend=backend).run(4.0, seed=3, x0={"history_x": history})
+    return r["x"], torch.autograd.grad(r["x"].square().sum() + r.state["history_x"].sum(), history)[0]
+
+
 def assert_same(net, reference=None, backend="fused", **options):
     """The fused loop gives what eager gives, of this network or of a reference."""
     fused = found(net, backend, **options)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from coupled import LINKS, assert_close, found, network
+from coupled import LINKS, assert_close, found, network, with_history
 
 import torchmass as tm
 from torchmass.kernels import call
@@ -43,6 +43,27 @@ def test_so_it_is_over_few_steps_and_many_and_where_gradients_are_cut(link, dura
     one, two = (shared(threads, monkeypatch, link, **options) for threads in (1, 2))
     assert_equal(one, two)
     assert_close(one, found(network(link, n=53), "eager", **options))
+
+
+@pytest.mark.parametrize("link", ["late", "some shorter than a step"])
+def test_so_are_a_run_from_a_history_and_its_gradient(link, monkeypatch):
+    net, ours = network(link, n=53), []
+    for threads in (1, 2):
+        monkeypatch.setattr(call, "threads", lambda *_, threads=threads: threads)
+        ours.append(with_history(net, "fused", n=53))
+    for one, two, expected in zip(*ours, with_history(net, "eager", n=53), strict=True):
+        assert torch.equal(one, two)
+        torch.testing.assert_close(one, expected, rtol=1e-11, atol=1e-13)
+
+
+@pytest.mark.parametrize("steps", [1, 13, 64, 100])
+def test_two_halves_of_a_run_that_is_shared_are_the_whole_to_the_bit(steps, monkeypatch):
+    monkeypatch.setattr(call, "threads", lambda *_: 2)
+    sim = tm.Simulator(network("late", n=53), 0.1, backend="fused")
+    whole, first = sim.run(20.0, seed=3), sim.run(steps * 0.1, seed=3)
+    second = sim.run(20.0 - steps * 0.1, x0=first.state)
+    assert torch.equal(torch.cat([first["x"], second["x"]]), whole["x"])
+    assert all(torch.equal(value, whole.state[name]) for name, value in second.state.items())
 
 
 def test_few_simulations_are_shared_by_many_threads(monkeypatch):
