@@ -11,6 +11,7 @@ from coupled import LINKS, assert_close, found, network, with_history
 
 import torchmass as tm
 from torchmass.kernels import call
+from torchmass.kernels.coupled import Crew
 
 
 def shared(threads, monkeypatch, link, n=53, k=0.7, **options):
@@ -26,16 +27,19 @@ def assert_equal(one, other):
 
 
 @pytest.mark.usefixtures("quickly_built")
+@pytest.mark.parametrize("is_early", [False, True], ids=["nodes", "early"])
 @pytest.mark.parametrize("method", ["heun", "rk4"])
 @pytest.mark.parametrize("link", LINKS)
-def test_a_simulation_is_the_same_to_the_bit_whoever_shares_it(link, method, monkeypatch):
+def test_a_simulation_is_the_same_to_the_bit_whoever_shares_it(link, method, is_early, monkeypatch):
+    """Threads share nodes, or one takes all steps, and another what can be done apart from them."""
+    monkeypatch.setattr(call, "crew", lambda *_: Crew(3, is_early))
     one = shared(1, monkeypatch, link, method=method)
     assert_close(one, found(network(link, n=53), "eager", method=method))
     for threads in (2, 3):
         assert_equal(one, shared(threads, monkeypatch, link, method=method))
 
 
-@pytest.mark.parametrize("link", ["late", "late, held, nearest"])
+@pytest.mark.parametrize("link", ["at once", "late", "late, held, nearest"])
 @pytest.mark.parametrize(("duration", "horizon"), [(16.0, 41), (1.3, None), (102.4, None), (133.7, 701)])
 def test_so_it_is_over_few_steps_and_many_and_where_gradients_are_cut(link, duration, horizon, monkeypatch):
     """Gradients of weights are summed 512 steps at a time."""
@@ -103,6 +107,16 @@ def test_a_few_nodes_are_not_shared(numbers):
             net = tm.Network(tm.HopfStep(n), torch.rand(n, n) / n, delays=delay)
             tm.Simulator(net, 0.1, backend="fused").run(5.0)
     assert numbers == [1, 1, 1, 2, 2, 1, 4, 2, 1, 4, 2, 1, 4, 2, 2]
+
+
+@pytest.mark.parametrize(("sigma", "free", "forward", "back"), [(0, "k", 1, 1), (0.1, "k", 2, 1), (0, "weights", 1, 2)])
+def test_a_second_thread_draws_noise_and_sums_gradients_of_weights(sigma, free, forward, back, numbers):
+    """Where all is coupled at once it has nothing else to do."""
+    noise = {"noise": tm.WhiteNoise(sigma)} if sigma else {}
+    net = tm.Network(tm.HopfStep(96), torch.rand(96, 96) / 96, **noise)
+    net.coupling.free(free)
+    tm.Simulator(net, 0.1, backend="fused").run(5.0)["x"].sum().backward()
+    assert numbers == [forward, back]
 
 
 @pytest.mark.parametrize(("own", "others", "expected"), [(0.0, 1.0, 4), (0.0, 0.5, 2), (1.0, 0.0, 2)])

@@ -61,11 +61,11 @@ class Call(NamedTuple):
         return -(-self.steps // self.interval) * states * self.lanes if self.adjoint else 0
 
 
-def shared(call: Call, kernel: Kernel, leaves: Sequence[Tensor]) -> Crew:
-    """Who shares a simulation of a network, or the nodes that have none."""
+def shared(call: Call, kernel: Kernel, leaves: Sequence[Tensor], wanted: Sequence[int] | None) -> Crew:
+    """Who shares a simulation of a network, or the nodes that have none; forward where nothing is wanted."""
     if not kernel.step.links:
         return Crew(torch.get_num_threads(), is_early=False)
-    return crew(kernel.step.links, call.shape[-1], *_of_links(call, kernel, leaves))
+    return crew(kernel.step, call.shape[-1], *_of_links(call, kernel, leaves), wanted is not None)
 
 
 def threads(call: Call, kernel: Kernel, wanted: Sequence[int] | None, crew: Crew) -> int:
@@ -78,7 +78,7 @@ def threads(call: Call, kernel: Kernel, wanted: Sequence[int] | None, crew: Crew
 
 def _native(call: Call, kernel: Kernel, leaves: Sequence[Tensor], wanted: Sequence[int] | None) -> Native:
     numbers = (call.steps, call.first_step, call.first_simulation, call.transient, call.every, call.interval)
-    sizes, crew = (prod(call.shape), call.shape[-1], call.simulations), shared(call, kernel, leaves)
+    sizes, crew = (prod(call.shape), call.shape[-1], call.simulations), shared(call, kernel, leaves, wanted)
     many = threads(call, kernel, wanted, crew)
     native = Native(*sizes, *numbers, call.horizon, many, crew.is_early, seed=call.seed, dt=call.dt)
     native.run.team = team()

@@ -77,27 +77,29 @@ class Pairs:
 
 
 class Crew(NamedTuple):
-    """The most threads that one simulation is worth, and whether sums over what was sent some time ago begin early.
+    """The most threads that one simulation is worth, and how they share it.
 
-    If so, one thread takes all steps, and another these sums, before they are needed; else each takes some nodes. That
-    is a matter of the network, not of how many threads there are, since early sums are added up in another order.
+    Early: one takes all steps, another what can be done apart from them: the noise, sums over what was sent some time
+    ago, and gradients of weights. Else each takes some nodes. Where there are delays that is a matter of the network,
+    not of how many threads there are or of what has a gradient, since early sums are added up in another order.
     """
 
     most: int
     is_early: bool
 
 
-def crew(links: Sequence[LinkKind], nodes: int, leaves: Sequence[Tensor], wanted: Sequence[int]) -> Crew:
-    """Who shares a simulation of so many nodes.
+def crew(step: StepGraph, nodes: int, leaves: Sequence[Tensor], wanted: Sequence[int], back: bool) -> Crew:
+    """Who shares a simulation of so many nodes, forward or back.
 
     `leaves` are those of the links, and `wanted` of them those that have a gradient, as weights that are 0 have.
     """
-    found = list(leaves_of_links(links, leaves))
-    are_late = all(link.is_delayed for link in links)
-    if are_late and 2 * NODES_OF_A_THREAD <= nodes < 2 * NODES_THAT_MEET and any(_is_soon(own) for own in found):
-        return Crew(2, is_early=True)
-    places = leaves_of_links(links, range(len(leaves)))
-    meet = not are_late or any(_is_soon(own, at[0] in wanted) for own, at in zip(found, places, strict=True))
+    found, late = list(leaves_of_links(step.links, leaves)), [link.is_delayed for link in step.links]
+    zeros = [places[0] in wanted for places in leaves_of_links(step.links, range(len(leaves)))]
+    if 2 * NODES_OF_A_THREAD <= nodes < 2 * NODES_THAT_MEET:
+        has_work = any(map(_is_soon, found)) if all(late) else any(zeros) if back else step.drives
+        if has_work and all(late) == any(late):
+            return Crew(2, is_early=True)
+    meet = not all(late) or any(map(_is_soon, found, zeros))
     return Crew(max(1, nodes // (NODES_THAT_MEET if meet else NODES_OF_A_THREAD)), is_early=False)
 
 

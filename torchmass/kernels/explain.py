@@ -92,7 +92,7 @@ def _fused(plan: Plan, engine: str) -> Fused:
     path = kept * like.element_size() if reverse else 0
     interval = length if stretched else 1 if kernel.step.links else call.interval
     is_cpu = engine == "cpp"
-    many = threads(call, kernel, wanted, shared(call, kernel, leaves)) if is_cpu else prod(call.shape)  # one a lane
+    many = threads(call, kernel, wanted, shared(call, kernel, leaves, wanted)) if is_cpu else prod(call.shape)
     at_once = is_cpu or not kernel.step.links
     count = 1 if at_once else len(list(launches(Tiles(call, kernel, like.element_size()), leaves, back=False)))
     seconds = 1 if is_cpu else 2 + (forward + backward) // OPERATIONS_OF_A_SECOND

@@ -16,7 +16,8 @@ struct BackDesk : Arena {
     T *own_sum[Step::links];  // gradients of the weights of nodes with themselves
     Places places[Step::links][2];  // of a line for each set
     T *correlated[Step::links][2];
-    T *back_rows[Step::arrivals + 1], *sent_rows[Step::arrivals + 1], *turned[2];  // of a tile; and as [node][step]
+    T *back_rows[Step::arrivals + 1], *sent_rows[Step::arrivals + 1];  // of a tile; of two in turn where sums are early
+    T *turned[2];                                                      // the same as [node][step]
     double *sum;
 
     TM_ONCE BackDesk(const Run &r, T *base) : Arena{base}, room(room_of(r, false)) {
@@ -39,7 +40,7 @@ struct BackDesk : Arena {
         for (int k = 0; k < Step::arrivals; ++k) {
             const int link = Step::arrival[k].link, form = Step::link[link].form;
             const bool wanted = tm::at_once(form) && r.g_weights[link];
-            const int64_t size = wanted ? kept_steps(form) * width : 0;
+            const int64_t size = wanted ? kept_steps(form) * width * (r.early ? 2 : 1) : 0;
             back_rows[k] = take(size), sent_rows[k] = take(size);
             any |= wanted && form == tm::sparse;
         }

@@ -26,9 +26,10 @@ struct BackLinks : WayBack {
         if (tm::at_once(form) && gradient(k)) keep(k, a, t, given);
         if (form == tm::mixed) soon_back(a, t, given, to);
     }
-    // what the gradient of the weights is made of
+    // where what the gradient of the weights is made of is kept of step t
+    int64_t kept_at(int form, int64_t t) const { return t % (kept_steps(form) * (graph.apart ? 2 : 1)) * width; }
     void keep(int k, const tm::ArrivalForm &a, int64_t t, const T *given) {
-        const int64_t place = t % kept_steps(Step::link[a.link].form) * width;
+        const int64_t place = kept_at(Step::link[a.link].form, t);
         for (int64_t v = own.from; v < own.to; ++v) {
             V::load(given + v * L).store(back_rows[k] + place + v * L);
             sent(a, v, t).store(sent_rows[k] + place + v * L);
@@ -111,13 +112,14 @@ struct BackLinks : WayBack {
             const int link = Step::arrival[k].link, form = Step::link[link].form;
             const int64_t most = kept_steps(form), count = Own::least(r.steps - t, most);
             if (!tm::at_once(form) || !gradient(k) || t % most) continue;
-            if (form == tm::sparse)
-                for (int both = 0; both < 2; ++both)
-                    turn(turned[both], both ? sent_rows[k] : back_rows[k], width, count, most, own.from, own.to);
-            meet();
-            if (form == tm::dense) outer(weights(link), r.nodes, back_rows[k], sent_rows[k], width, count, own);
-            else correlate(graph.sparse[link], weights(link), turned[0], turned[1], most, own.begin, own.end);
-            meet();
+            const T *back = back_rows[k] + kept_at(form, t), *sent = sent_rows[k] + kept_at(form, t);
+            if (graph.apart) meet();
+            for (int both = 0; form == tm::sparse && both < 2; ++both)
+                turn(turned[both], both ? sent : back, width, count, most, early.from, early.to);
+            if (!graph.apart) meet();
+            if (form == tm::dense) outer(weights(link), r.nodes, back, sent, width, count, early);
+            else correlate(graph.sparse[link], weights(link), turned[0], turned[1], most, early.begin, early.end);
+            if (!graph.apart) meet();
         }
     }
     // the gradient of what was sent before the run, [row][simulation][channel][node]

@@ -9,10 +9,10 @@
 
 // What one simulation has: constants and noise of its nodes.
 //
-// Threads that share it each take some nodes, and meet where one reads what another sent. Where some delays are so short
-// that they would meet at nearly every step, there are two: the first takes all steps, the other the sums over what was
-// sent longer ago, a vector of steps before they are needed (`Run::early`), and on the way forward draws the noise. They meet
-// once in a vector of steps.
+// Threads that share it each take some nodes, and meet where one reads what another sent. Where they would meet at nearly
+// every step, there are two: the first takes all steps, the other what can be done apart from these (`Run::early`). That is
+// the noise, and sums over what was sent some time ago, a vector of steps before they are needed, and on the way back
+// the gradients of weights and delays, some steps later. They meet once in a vector of steps, or in a tile.
 struct Population {
     const Run &r;
     tm::Member &member;
@@ -74,6 +74,7 @@ struct Population {
     void put(T *row, int64_t v, V values) const { store(row + first + v * L, values, lanes(v)); }
     // the sum over all nodes, for each
     void sum_up(const T *from, T *to) const {
+        if (!own.some()) return;
         double sum = 0;
         for (int64_t j = 0; j < r.nodes; ++j) sum += double(from[j]);
         for (int64_t v = own.from; v < own.to; ++v) V(T(sum)).store(to + v * L);

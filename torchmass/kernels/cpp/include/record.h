@@ -7,6 +7,12 @@
 // how many sums of a link over its past there are
 constexpr int sets(int link) { return tm::delayed(Step::link[link].form) ? 1 + Step::middle : 0; }
 
+constexpr bool any_late() {
+    for (int k = 0; k < Step::links; ++k)
+        if (sets(k)) return true;
+    return false;
+}
+
 // how many arrivals before the given one are written down with the states, step by step
 constexpr int own_arrivals(int before = Step::arrivals) {
     int count = 0;

@@ -29,7 +29,8 @@ struct Simulation : Population, Desk {
     TM_ONCE void start() {
         meet();
         if (graph.apart) {
-            for (int k = 0; k < Step::links; ++k) line[k].prepare(0);
+            for (int k = 0; k < Step::links; ++k)
+                if (sets(k)) line[k].prepare(0);
             draw(0, L - 1);
             meet();
             draw(L - 1, 2 * L - 1);
@@ -78,7 +79,9 @@ struct Simulation : Population, Desk {
             if (t >= r.steps - r.tail_rows[k]) keep_tail(k, x, t - (r.steps - r.tail_rows[k]));
         for (int k = 0; k < Step::links; ++k)
             if (tm::delayed(Step::link[k].form)) push(line[k], t + 1);
-        if (graph.apart && (t + 1) % L == 0) draw(t + L, t + 2 * L);  // up to step t + L − 1 they are there
+        if (!graph.apart || (t + 1) % L) return;
+        if (!any_late()) meet();
+        draw(t + L, t + 2 * L);  // up to step t + L − 1 they are there
     }
     TM_ONCE void keep_tail(int64_t k, const T *x, int64_t row) {
         for (int64_t v = own.from; v < own.to; ++v) {
