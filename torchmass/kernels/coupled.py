@@ -95,10 +95,11 @@ def crew(step: StepGraph, nodes: int, leaves: Sequence[Tensor], wanted: Sequence
     """
     found, late = list(leaves_of_links(step.links, leaves)), [link.is_delayed for link in step.links]
     zeros = [places[0] in wanted for places in leaves_of_links(step.links, range(len(leaves)))]
-    if 2 * NODES_OF_A_THREAD <= nodes < 2 * NODES_THAT_MEET:
-        has_work = any(map(_is_soon, found)) if all(late) else any(zeros) if back else step.drives
-        if has_work and all(late) == any(late):
-            return Crew(2, is_early=True)
+    is_some = 2 * NODES_OF_A_THREAD <= nodes < 2 * NODES_THAT_MEET
+    if is_some and all(late) and any(map(_is_soon, found)):
+        return Crew(2, is_early=True)
+    if is_some and not any(late) and (any(zeros) if back else step.drives):
+        return Crew(2, is_early=True)
     meet = not all(late) or any(map(_is_soon, found, zeros))
     return Crew(max(1, nodes // (NODES_THAT_MEET if meet else NODES_OF_A_THREAD)), is_early=False)
 

@@ -16,7 +16,7 @@ struct BackDesk : Arena {
     T *own_sum[Step::links];  // gradients of the weights of nodes with themselves
     Places places[Step::links][2];  // of a line for each set
     T *correlated[Step::links][2];
-    T *back_rows[Step::arrivals + 1], *sent_rows[Step::arrivals + 1];  // of a tile; of two in turn where sums are early
+    T *back_rows[Step::arrivals + 1], *sent_rows[Step::arrivals + 1];  // of a tile, or of two in turn: see Population
     T *turned[2];                                                      // the same as [node][step]
     double *sum;
 

@@ -26,8 +26,9 @@ struct BackLinks : WayBack {
         if (tm::at_once(form) && gradient(k)) keep(k, a, t, given);
         if (form == tm::mixed) soon_back(a, t, given, to);
     }
-    // where what the gradient of the weights is made of is kept of step t
+    // where that of step t is which is kept
     int64_t kept_at(int form, int64_t t) const { return t % (kept_steps(form) * (graph.apart ? 2 : 1)) * width; }
+    // what the gradient of the weights is made of
     void keep(int k, const tm::ArrivalForm &a, int64_t t, const T *given) {
         const int64_t place = kept_at(Step::link[a.link].form, t);
         for (int64_t v = own.from; v < own.to; ++v) {
@@ -81,7 +82,9 @@ struct BackLinks : WayBack {
             correlation[k][set].take(l, before + 1);
             own.clear(now, Step::link[k].channels, width);
             join(k, set, set ? 0.5 : 0, t, now);
-            if (t == 0) meet(), correlation[k][set].finish(l);
+            if (t > 0) continue;
+            if (graph.apart) meet();
+            correlation[k][set].finish(l);
         }
     }
     void join(int link, int set, double c, int64_t t, T *to) const {
@@ -98,7 +101,7 @@ struct BackLinks : WayBack {
             if (sets(k)) own.clear(carried[k], 4 * Step::link[k].channels, width);
             for (int set = 0; set < sets(k); ++set) correlation[k][set].take_rest(line[k][set], r.steps - t);
         }
-        if (r.early) meet();
+        if (graph.apart) meet();
         for (int k = 0; k < Step::links; ++k)
             for (int set = 0; set < sets(k); ++set) line[k][set].forget(r.steps - t);
     }

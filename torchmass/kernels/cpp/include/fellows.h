@@ -47,9 +47,9 @@ template <class Work> void each_simulation(const Run &r, int64_t size, bool back
     const int64_t count = r.lanes / r.nodes, places = Own::least(r.threads, count);
     const int64_t most = r.early ? 2 : Own::least(Own::most(r.nodes), tm::Crew::most);
     const int64_t crew = r.threads < count ? 1 : Own::least(r.threads / count, most);
-    const bool common = shared(r);
+    const bool common = shared(r), apart = r.early && crew > 1;
     const int64_t fellows = common && count >= places * most_fellows() ? most_fellows() : 1;
-    Graph *all = common ? new Graph(r, 0, back, r.early && crew > 1) : nullptr;
+    Graph *all = common ? new Graph(r, 0, back, apart) : nullptr;
     tm::Crew *crews = new tm::Crew[places];
     T *memory = new T[places * fellows * size + line_of_cache];
     T *base = memory + (line_of_cache - reinterpret_cast<std::uintptr_t>(memory) / sizeof(T) % line_of_cache);
@@ -58,7 +58,7 @@ template <class Work> void each_simulation(const Run &r, int64_t size, bool back
             const int64_t first = task / crew * fellows, place = crew > 1 ? first : share;
             tm::Member member(crews[place], crew);
             if (!member.size) continue;
-            Graph *own = common ? nullptr : new Graph(r, first, back, r.early && crew > 1);
+            Graph *own = common ? nullptr : new Graph(r, first, back, apart);
             T *there = base + place * fellows * size;
             work({common ? *all : *own, member, there, size, first, place, int(Own::least(fellows, count - first))});
             delete own;

@@ -18,7 +18,7 @@ struct Graph {
     Terms terms[Step::links][1 + Step::middle];
     Shorts shorts[Step::links];
     Sparse sparse[Step::links];
-    const bool apart;  // one thread takes all steps, another sums that begin early
+    const bool apart;  // one thread takes all steps, another what can be done apart from them
 
     TM_ONCE Graph(const Run &r, int64_t simulation, bool back, bool apart) : apart(apart) {
         const int64_t n = r.nodes, width = row_width(n);

@@ -12,7 +12,7 @@ constexpr int L = V::lanes;
 struct Run {
     int64_t lanes, nodes, simulations, steps, first_step, first_simulation, transient, every, interval, horizon;
     int64_t threads;
-    int64_t early;  // of a network: 1 where sums are taken a vector of steps before they are needed, see Population
+    int64_t early;  // of a network: 1 where a second thread may do what can be done apart from the steps, see Population
     uint64_t seed;
     double dt;
     const T *const *leaf;
