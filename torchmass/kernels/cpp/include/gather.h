@@ -11,9 +11,20 @@ constexpr int most_fellows() {
     return 1;
 }
 
+// A product with a matrix is summed in two halves, of rows 0 … n/2 − 1 and of the rest, each from 0 on. Which of them comes
+// first takes turns: what was read last is still in the nearest cache, where a matrix of 80 nodes alone would fill it.
+struct Half {
+    int64_t from, to;
+    bool last;  // its sums are added to those that are there
+
+    static Half of(int64_t count, int64_t turn, bool last) {
+        return (turn & 1) == last ? Half{0, count / 2, last} : Half{count / 2, count, last};
+    }
+};
+
 // out[s][i] = Σ_j matrix[j][i] sent[s][j] for B vectors of i from `skip` on, and G simulations s, in registers
 template <int G, int B>
-static void product(const T *matrix, int64_t width, int64_t count, const T *const *sent, T *const *out, int64_t skip) {
+static void product(const T *matrix, int64_t width, Half half, const T *const *sent, T *const *out, int64_t skip) {
     V sum[G][B];
     const T *from[G];
 #pragma GCC unroll 4
@@ -22,8 +33,8 @@ static void product(const T *matrix, int64_t width, int64_t count, const T *cons
 #pragma GCC unroll 12
         for (int k = 0; k < B; ++k) sum[s][k] = V(T(0));
     }
-    matrix += skip;
-    for (int64_t j = 0; j < count; ++j, matrix += width)
+    matrix += half.from * width + skip;
+    for (int64_t j = half.from; j < half.to; ++j, matrix += width)
 #pragma GCC unroll 12
         for (int k = 0; k < B; ++k) {
             const V weights = V::load(matrix + k * L);
@@ -33,25 +44,31 @@ static void product(const T *matrix, int64_t width, int64_t count, const T *cons
 #pragma GCC unroll 4
     for (int s = 0; s < G; ++s)
 #pragma GCC unroll 12
-        for (int k = 0; k < B; ++k) sum[s][k].store(out[s] + skip + k * L);
+        for (int k = 0; k < B; ++k) {
+            T *to = out[s] + skip + k * L;
+            (half.last ? V::load(to) + sum[s][k] : sum[s][k]).store(to);
+        }
 }
 template <int G, int B>
-static void product(const T *matrix, int64_t width, int64_t count, const T *const *sent, T *const *out, int64_t from,
+static void product(const T *matrix, int64_t width, Half half, const T *const *sent, T *const *out, int64_t from,
                     int64_t to) {
     for (; from < to; from += B) {
         const int64_t blocks = (to - from + B - 1) / B;
         if constexpr (B > 1)
-            if ((to - from + blocks - 1) / blocks < B)
-                return product<G, B - 1>(matrix, width, count, sent, out, from, to);
-        product<G, B>(matrix, width, count, sent, out, from * L);
+            if ((to - from + blocks - 1) / blocks < B) return product<G, B - 1>(matrix, width, half, sent, out, from, to);
+        product<G, B>(matrix, width, half, sent, out, from * L);
     }
 }
-// of as many simulations as `fellows`
+// of as many simulations as `fellows`; `turn` is the step
 static void product(const T *matrix, int64_t width, int64_t count, const T *const *sent, T *const *out, int fellows,
-                    const Own &own) {
-    if (most_fellows() > 1 && fellows == most_fellows())
-        return product<most_fellows(), 6>(matrix, width, count, sent, out, own.from, own.to);
-    for (int s = 0; s < fellows; ++s) product<1, 12>(matrix, width, count, sent + s, out + s, own.from, own.to);
+                    const Own &own, int64_t turn) {
+    for (int k = 0; k < 2; ++k) {
+        const Half half = Half::of(count, turn, k);
+        if (most_fellows() > 1 && fellows == most_fellows())
+            product<most_fellows(), 6>(matrix, width, half, sent, out, own.from, own.to);
+        else
+            for (int s = 0; s < fellows; ++s) product<1, 12>(matrix, width, half, sent + s, out + s, own.from, own.to);
+    }
 }
 
 // into[i][j] += Σ_t back[t][i] sent[t][j] for i < count: I of them, and J vectors of j, at once
