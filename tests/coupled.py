@@ -62,15 +62,15 @@ def network(link, coupling="diffusive", dtype=torch.float64, n=N, **options):
     return net
 
 
-def found(net, backend, method="heun", duration=16.0, **options):
-    """All that a run gives, and the gradient of a loss that weighs every number of it differently."""
+def found(net, backend, method="heun", duration=16.0, loss=5, **options):
+    """All that a run gives, and the gradient of a loss, of this seed, that weighs every number of it differently."""
     r = tm.Simulator(net, 0.1, method, backend=backend).run(duration, seed=3, monitors=["x", "y", "output"], **options)
     values = {name: value for name, value in r.items() if name != "ts"} | {f"end {k}": v for k, v in r.state.items()}
-    rng = torch.Generator().manual_seed(5)
+    rng = torch.Generator().manual_seed(loss)
     draw = lambda like: torch.randn(like.shape, generator=rng, dtype=torch.float64).to(like)
-    loss = sum((value * draw(value)).sum() for value in values.values())
+    total = sum((value * draw(value)).sum() for value in values.values())
     names, parameters = zip(*net.named_parameters(), strict=True)
-    gradients = torch.autograd.grad(loss, parameters)
+    gradients = torch.autograd.grad(total, parameters)
     values = {name: value.detach() for name, value in values.items()}
     return values | {f"gradient {name}": g for name, g in zip(names, gradients, strict=True)}
 

@@ -109,7 +109,7 @@ def test_a_few_nodes_are_not_shared(numbers):
     assert numbers == [1, 1, 1, 2, 2, 1, 4, 2, 1, 4, 2, 1, 4, 2, 2]
 
 
-@pytest.mark.parametrize(("sigma", "free", "forward", "back"), [(0, "k", 1, 1), (0.1, "k", 2, 1), (0, "weights", 1, 2)])
+@pytest.mark.parametrize(("sigma", "free", "forward", "back"), [(0, "k", 1, 1), (0.1, "k", 2, 2), (0, "weights", 1, 2)])
 def test_a_second_thread_draws_noise_and_sums_gradients_of_weights(sigma, free, forward, back, numbers):
     """Where all is coupled at once it has nothing else to do."""
     noise = {"noise": tm.WhiteNoise(sigma)} if sigma else {}

@@ -35,5 +35,10 @@ def test_a_network_is_the_eager_one_on_other_processors(link):
 def test_in_float32_it_is_as_right_as_eager_there(link):
     exact, net = network(link, n=N), network(link, n=N, dtype=torch.float32)
     net.load_state_dict({name: value.float() for name, value in exact.state_dict().items()})
-    truth = found(exact, "eager")
-    assert_as_exact(found(net, "fused"), found(net, "eager"), truth)
+    assert_as_exact(of_several_losses(net, "fused"), of_several_losses(net, "eager"), of_several_losses(exact, "eager"))
+
+
+def of_several_losses(net, backend):
+    """A gradient that is one number is a sum of many of either sign, which rounding leaves right or wrong by chance."""
+    runs = [found(net, backend, loss=seed) for seed in range(4)]
+    return {name: torch.stack([run[name] for run in runs]) for name in runs[0]}

@@ -98,7 +98,7 @@ def crew(step: StepGraph, nodes: int, leaves: Sequence[Tensor], wanted: Sequence
     is_some = 2 * NODES_OF_A_THREAD <= nodes < 2 * NODES_THAT_MEET
     if is_some and all(late) and any(map(_is_soon, found)):
         return Crew(2, is_early=True)
-    if is_some and not any(late) and (any(zeros) if back else step.drives):
+    if is_some and not any(late) and (step.drives or (back and any(zeros))):
         return Crew(2, is_early=True)
     meet = not all(late) or any(map(_is_soon, found, zeros))
     return Crew(max(1, nodes // (NODES_THAT_MEET if meet else NODES_OF_A_THREAD)), is_early=False)

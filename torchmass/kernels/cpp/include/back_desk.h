@@ -9,21 +9,25 @@ constexpr int64_t tile = 64;  // steps after which sums go on in double
 // those after which gradients of weights at once do: of a list a sum over lanes is taken for each connection every time
 constexpr int64_t kept_steps(int form) { return form == tm::sparse ? 2 * tile : tile; }
 
-// What the way back needs beside the record. What comes back from an arrival is written in turns of two steps, as in Desk.
+// What the way back needs beside the record.
 struct BackDesk : Arena {
     const int64_t room;
-    T *g, *ga[2], *later, *later_back, *sent_back, *part, *kept, *carried[Step::links];
+    T *g, *later, *later_back, *sent_back, *part, *kept, *carried[Step::links];
     T *own_sum[Step::links];  // gradients of the weights of nodes with themselves
     Places places[Step::links][2];  // of a line for each set
     T *correlated[Step::links][2];
-    T *back_rows[Step::arrivals + 1], *sent_rows[Step::arrivals + 1];  // of a tile, or of two in turn: see Population
-    T *turned[2];                                                      // the same as [node][step]
+    // what comes back from arrivals, a ring of [step][arrival][lane]: of two steps, since some may be at the next one while
+    // others still read, or of what gradients of weights at once take together, twice that where they are taken apart
+    T *returned;
+    int64_t turns = 2;
+    T *sent_rows[Step::arrivals + 1];  // what was sent for these steps
+    T *turned[2];                      // both as [node][step]
+    T *drawn;                          // as in Desk, a ring of two tiles
     double *sum;
 
     TM_ONCE BackDesk(const Run &r, T *base) : Arena{base}, room(room_of(r, false)) {
         const int64_t width = row_width(r.nodes);
         g = take(Step::states * width), part = take(Step::sums * width), kept = take(Step::kept_back * width);
-        for (T *&turn : ga) turn = take(Step::arrivals * width);
         later = take(Step::later * width), later_back = take(Step::later * width), sent_back = take(Step::sends * width);
         sum = reinterpret_cast<double *>(take((Step::sums + 1) * width * int64_t(sizeof(double) / sizeof(T))));
         for (int k = 0; k < Step::links; ++k) {
@@ -40,11 +44,14 @@ struct BackDesk : Arena {
         for (int k = 0; k < Step::arrivals; ++k) {
             const int link = Step::arrival[k].link, form = Step::link[link].form;
             const bool wanted = tm::at_once(form) && r.g_weights[link];
-            const int64_t size = wanted ? kept_steps(form) * width * (r.early ? 2 : 1) : 0;
-            back_rows[k] = take(size), sent_rows[k] = take(size);
+            const int64_t steps = wanted ? kept_steps(form) * (r.early ? 2 : 1) : 0;
+            turns = steps > turns ? steps : turns;
+            sent_rows[k] = take(steps * width);
             any |= wanted && form == tm::sparse;
         }
+        returned = take(turns * Step::arrivals * width);
         for (T *&rows : turned) rows = take(any ? kept_steps(tm::sparse) * width : 0);
+        drawn = take(r.early && !any_late() ? 2 * tile * Step::drives * width : 0);
     }
 };
 

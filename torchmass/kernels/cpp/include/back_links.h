@@ -10,7 +10,7 @@ struct BackLinks : WayBack {
     using WayBack::WayBack;
 
     // what came back from an arrival, and where it goes to
-    const T *given_to(int k, int64_t t) const { return ga[t & 1] + k * width; }
+    const T *given_to(int k, int64_t t) const { return returning(k, t); }
     T *back_to(int k) const {
         const tm::ArrivalForm a = Step::arrival[k];
         return a.later < 0 ? sent_back + (Step::link[a.link].first + a.channel) * width : later_back + a.later * width;
@@ -23,18 +23,15 @@ struct BackLinks : WayBack {
         T *to = back_to(k);
         if (form == tm::total) sum_up(given, to);
         if (form == tm::sparse) graph.sparse[a.link].product(given, to, own.from, own.to);
-        if (tm::at_once(form) && gradient(k)) keep(k, a, t, given);
+        if (a.later >= 0 && tm::at_once(form) && gradient(k)) keep(k, t, t + 1, own);
         if (form == tm::mixed) soon_back(a, t, given, to);
     }
-    // where that of step t is which is kept
-    int64_t kept_at(int form, int64_t t) const { return t % (kept_steps(form) * (graph.apart ? 2 : 1)) * width; }
-    // what the gradient of the weights is made of
-    void keep(int k, const tm::ArrivalForm &a, int64_t t, const T *given) {
-        const int64_t place = kept_at(Step::link[a.link].form, t);
-        for (int64_t v = own.from; v < own.to; ++v) {
-            V::load(given + v * L).store(back_rows[k] + place + v * L);
-            sent(a, v, t).store(sent_rows[k] + place + v * L);
-        }
+    // where that of step t is which was sent for an arrival
+    T *sent_row(int k, int64_t t) const { return sent_rows[k] + (t & (turns - 1)) * width; }
+    // what some sent for an arrival of steps `from` … `to` − 1, for the gradient of the weights
+    void keep(int k, int64_t from, int64_t to, const Own &some) {
+        for (int64_t t = from; t < to; ++t)
+            for (int64_t v = some.from; v < some.to; ++v) sent(Step::arrival[k], v, t).store(sent_row(k, t) + v * L);
     }
     // what vector v sent for an arrival of step t at once
     V sent(const tm::ArrivalForm &a, int64_t v, int64_t t) const {
@@ -92,7 +89,7 @@ struct BackLinks : WayBack {
             const tm::ArrivalForm a = Step::arrival[k];
             if (a.link != link || a.c != c || (set && c == 1)) continue;
             for (int64_t i = own.from * L; i < own.to * L; i += L)
-                add(to + a.channel * width + i, V::load(ga[t & 1] + k * width + i));
+                add(to + a.channel * width + i, V::load(returning(k, t) + i));
         }
     }
     // what came back beyond step t is as if it had been 0
@@ -105,7 +102,7 @@ struct BackLinks : WayBack {
         for (int k = 0; k < Step::links; ++k)
             for (int set = 0; set < sets(k); ++set) line[k][set].forget(r.steps - t);
     }
-    // the gradients of weights over the steps from t on that are not in them yet
+    // the gradients of weights over the steps from t on that are not in them yet; where that is apart, after a meeting
     void sum_weights(int64_t t) {
         for (int k = 0; k < Step::links; ++k)
             for (int64_t i = own.begin; sets(k) && weights(k) && graph.shorts[k].self && i < own.end; ++i)
@@ -115,12 +112,14 @@ struct BackLinks : WayBack {
             const int link = Step::arrival[k].link, form = Step::link[link].form;
             const int64_t most = kept_steps(form), count = Own::least(r.steps - t, most);
             if (!tm::at_once(form) || !gradient(k) || t % most) continue;
-            const T *back = back_rows[k] + kept_at(form, t), *sent = sent_rows[k] + kept_at(form, t);
-            if (graph.apart) meet();
-            for (int both = 0; form == tm::sparse && both < 2; ++both)
-                turn(turned[both], both ? sent : back, width, count, most, early.from, early.to);
+            const Rows back{returning(k, t), Step::arrivals * width}, sent{sent_row(k, t), width};
+            if (Step::arrival[k].later < 0) keep(k, t, t + count, early);
+            if (form == tm::sparse) {
+                turn(turned[0], back, count, most, early.from, early.to);
+                turn(turned[1], sent, count, most, early.from, early.to);
+            }
             if (!graph.apart) meet();
-            if (form == tm::dense) outer(weights(link), r.nodes, back, sent, width, count, early);
+            if (form == tm::dense) outer(weights(link), r.nodes, back, sent, count, early);
             else correlate(graph.sparse[link], weights(link), turned[0], turned[1], most, early.begin, early.end);
             if (!graph.apart) meet();
         }

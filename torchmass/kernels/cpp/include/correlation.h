@@ -35,11 +35,11 @@ static void correlate(const T *a, const T *const *b, int64_t count, double *with
 }
 
 // of vectors `first` … `last` − 1, rows of `steps` steps, [step][lane], as [lane][step], 0 up to `length` steps
-static void turn(T *to, const T *rows, int64_t width, int64_t steps, int64_t length, int64_t first, int64_t last) {
+static void turn(T *to, Rows rows, int64_t steps, int64_t length, int64_t first, int64_t last) {
     for (int64_t i = first * L; i < last * L; i += L)
         for (int64_t t = 0; t < length; t += L) {
             V v[L];
-            for (int k = 0; k < L; ++k) v[k] = t + k < steps ? V::load(rows + (t + k) * width + i) : V(T(0));
+            for (int k = 0; k < L; ++k) v[k] = t + k < steps ? V::load(rows.first + (t + k) * rows.apart + i) : V(T(0));
             turn<L>(v);
             for (int k = 0; k < L; ++k) v[k].store(to + (i + k) * length + t);
         }

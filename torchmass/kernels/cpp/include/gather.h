@@ -71,22 +71,29 @@ static void product(const T *matrix, int64_t width, int64_t count, const T *cons
     }
 }
 
+// Rows of all nodes, one for each step.
+struct Rows {
+    const T *first;
+    int64_t apart;
+
+    Rows from(int64_t node) const { return {first + node, apart}; }
+};
+
 // into[i][j] += Σ_t back[t][i] sent[t][j] for i < count: I of them, and J vectors of j, at once
-template <int I, int J>
-static void outer(double *into, int64_t count, const T *back, const T *sent, int64_t width, int64_t steps, int64_t live) {
+template <int I, int J> static void outer(double *into, int64_t count, Rows back, Rows sent, int64_t steps, int64_t live) {
     V sum[I][J];
 #pragma GCC unroll 4
     for (int i = 0; i < I; ++i)
 #pragma GCC unroll 3
         for (int j = 0; j < J; ++j) sum[i][j] = V(T(0));
-    for (int64_t t = 0; t < steps; ++t, back += width, sent += width) {
+    for (int64_t t = 0; t < steps; ++t, back.first += back.apart, sent.first += sent.apart) {
         V columns[J];
 #pragma GCC unroll 3
-        for (int j = 0; j < J; ++j) columns[j] = V::load(sent + j * L);
+        for (int j = 0; j < J; ++j) columns[j] = V::load(sent.first + j * L);
 #pragma GCC unroll 4
         for (int i = 0; i < I; ++i)
 #pragma GCC unroll 3
-            for (int j = 0; j < J; ++j) sum[i][j] = tm::fma(V(back[i]), columns[j], sum[i][j]);
+            for (int j = 0; j < J; ++j) sum[i][j] = tm::fma(V(back.first[i]), columns[j], sum[i][j]);
     }
     T held[J * L];
     for (int i = 0; i < I; ++i, into += count) {
@@ -95,18 +102,16 @@ static void outer(double *into, int64_t count, const T *back, const T *sent, int
     }
 }
 template <int J>
-static void outer(double *into, int64_t count, const T *back, const T *sent, int64_t width, int64_t steps, int64_t live,
-                  int64_t rows) {
-    if (rows >= 4) return outer<4, J>(into, count, back, sent, width, steps, live);
-    for (int64_t k = 0; k < rows; ++k) outer<1, J>(into + k * count, count, back + k, sent, width, steps, live);
+static void outer(double *into, int64_t count, Rows back, Rows sent, int64_t steps, int64_t live, int64_t rows) {
+    if (rows >= 4) return outer<4, J>(into, count, back, sent, steps, live);
+    for (int64_t k = 0; k < rows; ++k) outer<1, J>(into + k * count, count, back.from(k), sent, steps, live);
 }
-static void outer(double *into, int64_t count, const T *back, const T *sent, int64_t width, int64_t steps,
-                  const Own &own) {
+static void outer(double *into, int64_t count, Rows back, Rows sent, int64_t steps, const Own &own) {
     for (int64_t j = 0; j < count; j += 3 * L) {
         const int64_t live = count - j < 3 * L ? count - j : 3 * L;  // no vector lies beyond the row
         const auto some = live <= L ? outer<1> : live <= 2 * L ? outer<2> : outer<3>;
         for (int64_t i = own.begin; i < own.end; i += 4)
-            some(into + i * count + j, count, back + i, sent + j, width, steps, live, own.end - i);
+            some(into + i * count + j, count, back.from(i), sent.from(j), steps, live, own.end - i);
     }
 }
 

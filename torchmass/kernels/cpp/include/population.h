@@ -7,6 +7,12 @@
 #include "lane.h"
 #include "record.h"
 
+// Normals that one thread draws for another, [time][drive][lane], a ring of twice so many steps.
+struct Drawn {
+    T *rows;  // null: each draws its own
+    int64_t steps;
+};
+
 // What one simulation has: constants and noise of its nodes.
 //
 // Threads that share it each take some nodes, and meet where one reads what another sent. Where they would meet at nearly
@@ -15,6 +21,8 @@
 // the gradients of weights and delays, some steps later. They meet once in a vector of steps, or in a tile.
 struct Population {
     const Run &r;
+    const Graph &graph;
+    const Drawn ahead;
     tm::Member &member;
     const int64_t simulation, vectors, width, first;  // `first` lane of all simulations
     const int live;                                   // lanes of the last vector
@@ -23,13 +31,14 @@ struct Population {
     Constants *constants;
     Feed *feed;
 
-    TM_ONCE Population(const Run &r, int64_t simulation, tm::Member &member)
-        : r(r), member(member), simulation(simulation), vectors((r.nodes + L - 1) / L), width(row_width(r.nodes)),
+    TM_ONCE Population(const Run &r, int64_t simulation, const Graph &graph, Drawn drawn, tm::Member &member)
+        : r(r), graph(graph), ahead{graph.apart ? drawn.rows : nullptr, drawn.steps}, member(member), simulation(simulation), vectors((r.nodes + L - 1) / L), width(row_width(r.nodes)),
           first(simulation * r.nodes), live(int(r.nodes - (vectors - 1) * L)),
           own(r.early ? Own(r.nodes, 0, !member.rank) : Own(r.nodes, member.rank, member.size)),
           early(r.early && member.size > 1 ? Own(r.nodes, 0, member.rank) : own),
           constants(new Constants[vectors]), feed(new Feed[vectors]) {
-        open(own.from, own.to);
+        const Own &mine = own.some() ? own : early;
+        open(mine.from, mine.to);
         member.patient = !own.some();
     }
     TM_ONCE ~Population() {
@@ -41,6 +50,24 @@ struct Population {
             const Lanes lanes = Lanes::of(r, simulation, v);
             constants[v].open(r, lanes);
             feed[v].open(r, lanes);
+        }
+    }
+    T *normals(int64_t t) const { return ahead.rows + (t & (2 * ahead.steps - 1)) * Step::drives * width; }
+    // draws the normals of steps `from` … `to` − 1, of those that there are, if another needs them
+    void draw(int64_t from, int64_t to) {
+        for (int64_t v = early.from; Step::drives && ahead.rows && v < early.to; ++v)
+            for (int64_t t = from < 0 ? 0 : from; t < Own::least(to, r.steps); ++t) {
+                feed[v].draw(r, t);
+                for (int d = 0; d < Step::drives; ++d) feed[v].z[d].store(normals(t) + d * width + v * L);
+            }
+    }
+    // what vector v is given at step t; that of step `soon` is asked for in time
+    TM_ALWAYS void give(int64_t v, int64_t t, int64_t soon) {
+        if (!ahead.rows) return feed[v].to(r, t);
+        feed[v].read(t);
+        for (int d = 0; d < Step::drives; ++d) {
+            feed[v].z[d] = V::load(normals(t) + d * width + v * L);
+            __builtin_prefetch(normals(soon) + d * width + v * L);
         }
     }
     // What others wrote before is there after. Where they part, all work goes on in the first, the others have none.

@@ -5,16 +5,14 @@
 
 #include "population.h"
 
-struct Simulation : Population, Desk {
-    const Graph &graph;
+struct Simulation : Desk, Population {
     Record record;
     Line line[Step::links];
     const T *at[Step::arrivals ? Step::arrivals : 1];  // what arrives at this step
     V bad = V(T(0));
 
     TM_ONCE Simulation(const Run &r, int64_t simulation, const Graph &graph, T *memory, T *base, tm::Member &member)
-        : Population(r, simulation, member), Desk(r, base), graph(graph), record(r, memory, r.path != nullptr) {
-        for (int64_t v = early.from; !own.some() && v < early.to; ++v) feed[v].open(r, Lanes::of(r, simulation, v));
+        : Desk(r, base), Population(r, simulation, graph, {drawn, L}, member), record(r, memory, r.path != nullptr) {
         for (int k = 0; k < Step::links; ++k) {
             if (!sets(k)) continue;
             Line &l = line[k];
@@ -39,24 +37,6 @@ struct Simulation : Population, Desk {
             if (tm::delayed(Step::link[k].form)) line[k].complete(0);
         for (int64_t v = own.from; v < own.to; ++v)
             for (int s = 0; s < Step::states; ++s) take(r.x0[s], v).store(record.state(0) + s * width + v * L);
-    }
-    T *normals(int64_t t) const { return drawn + (t & (2 * L - 1)) * Step::drives * width; }
-    // draws the normals of steps `from` … `to` − 1, of those that there are
-    void draw(int64_t from, int64_t to) {
-        for (int64_t v = early.from; Step::drives && v < early.to; ++v)
-            for (int64_t t = from; t < Own::least(to, r.steps); ++t) {
-                feed[v].draw(r, t);
-                for (int d = 0; d < Step::drives; ++d) feed[v].z[d].store(normals(t) + d * width + v * L);
-            }
-    }
-    // what vector v is given at step t; of later steps it is asked for in time
-    TM_ALWAYS void give(int64_t v, int64_t t) {
-        if (!graph.apart) return feed[v].to(r, t);
-        feed[v].read(t);
-        for (int d = 0; d < Step::drives; ++d) {
-            feed[v].z[d] = V::load(normals(t) + d * width + v * L);
-            __builtin_prefetch(normals(t + 4) + d * width + v * L);
-        }
     }
     T *sent_to(int link, int channel, int64_t t) const {
         if (tm::delayed(Step::link[link].form)) return line[link].row(t) + channel * width;
@@ -138,7 +118,7 @@ struct Simulation : Population, Desk {
             load(now, x, v, Step::states), load(c, kept, v, Step::kept);
             for (int k = 0; k < Step::arrivals; ++k)
                 if (Step::arrival[k].level <= p) a[k] = V::load(at[k] + v * L);
-            if (p == 0) give(v, t);
+            if (p == 0) give(v, t, t + 4);
             Step::phase(tm::Phase<p>(), fixed(v), now, &feed[v].u[0], &feed[v].z[0], a, c, s);
             if (p == Step::phases - 1) save(next, v, now, Step::states);
             else save(kept, v, c, Step::kept);

@@ -87,7 +87,6 @@ struct SimulationBack : BackLinks {
     template <int p> void phase(int64_t t) {
         const T *x = record.state(t);
         constexpr int last = Step::phases - 1;
-        T *found_back = ga[t & 1];
         for (int64_t v = own.from; v < own.to; ++v) {
             V now[Step::states], back[Step::states], a[Step::arrivals + 1], found[Step::arrivals + 1];
             V later_now[Step::later + 1], given[Step::later + 1], c[Step::kept_back + 1], sums[Step::sums + 1];
@@ -95,12 +94,12 @@ struct SimulationBack : BackLinks {
             load(now, x, v, Step::states), load(back, g, v, Step::states), load(sums, part, v, Step::sums);
             load(given, later_back, v, Step::later), load(c, kept, v, Step::kept_back);
             for (int k = 0; k < Step::arrivals; ++k) a[k] = V::load(at[k] + v * L);
-            if (p == 0) feed[v].to(r, t);
+            if (p == 0) give(v, t, t - 4);
             Step::back(tm::Phase<p>(), fixed(v), now, &feed[v].u[0], &feed[v].z[0], a, given, back, found, inputs,
                        later_now, c, sums);
             if (p == 0) save(later, v, later_now, Step::later);
             for (int k = 0; k < Step::arrivals; ++k)
-                if (Step::arrival[k].level == last - p) found[k].store(found_back + k * width + v * L);
+                if (Step::arrival[k].level == last - p) found[k].store(returning(k, t) + v * L);
             if (p < last) save(kept, v, c, Step::kept_back);
             else {
                 save(g, v, back, Step::states);
@@ -143,6 +142,8 @@ struct SimulationBack : BackLinks {
     void flush(int64_t t) {
         for (int k = 0; k < Step::sums; ++k)
             for (int64_t i = k * width + own.from * L; i < k * width + own.to * L; ++i) sum[i] += double(part[i]), part[i] = 0;
+        if (graph.apart && !any_late()) meet();
+        draw(t - 2 * tile, t - tile);
         sum_weights(t);
     }
     TM_ONCE void finish() {

@@ -5,18 +5,23 @@
 #include "back_desk.h"
 #include "population.h"
 
-struct WayBack : Population, BackDesk {
-    const Graph &graph;
+struct WayBack : BackDesk, Population {
     Record record;
     const int64_t copy;         // of the gradients of weights and delays
     Line line[Step::links][2];  // of what comes back to those who sent it, time running backwards
     Correlation correlation[Step::links][2];
 
     TM_ONCE WayBack(const Run &r, int64_t simulation, const Graph &graph, T *base, tm::Member &member, int64_t copy)
-        : Population(r, simulation, member), BackDesk(r, base), graph(graph),
+        : BackDesk(r, base), Population(r, simulation, graph, {any_late() ? nullptr : drawn, tile}, member),
           record(r, r.path + simulation * record_size(r, true), true), copy(copy) {
         for (int64_t k = size * member.rank / member.size; k < size * (member.rank + 1) / member.size; ++k) base[k] = 0;
         meet();
+        if (ahead.rows) {
+            const int64_t last = (r.steps - 1) / tile * tile;  // tile
+            draw(last, r.steps);
+            meet();
+            draw(last - tile, last);
+        }
         for (int64_t v = own.from; v < own.to; ++v)
             for (int s = 0; s < Step::states; ++s)
                 (r.g_end[s] ? take(r.g_end[s], v) : V(T(0))).store(g + s * width + v * L);
@@ -30,6 +35,8 @@ struct WayBack : Population, BackDesk {
     }
     double *lags(int link) const { return r.g_lags[link] ? r.g_lags[link] + copy * r.counts[link] : nullptr; }
 
+    // what comes back from an arrival of step t
+    T *returning(int arrival, int64_t t) const { return returned + ((t & (turns - 1)) * Step::arrivals + arrival) * width; }
     T *carry(int link, int64_t t) const { return carried[link] + (t & 3) * Step::link[link].channels * width; }
     T sent_at(int link, int64_t channel, int64_t node, int64_t t) const {
         return record.past[link][(channel * r.nodes + node) * (r.reach[link] + record.room) + r.reach[link] + t];
