@@ -9,6 +9,7 @@ from torch import Tensor
 from torchmass.kernels import operator
 from torchmass.kernels.call import Call
 from torchmass.kernels.kernel import KERNELS, tangent_name
+from torchmass.kernels.transforms import is_transformed
 from torchmass.undefined import tolerance, tolerant
 
 SECOND = "the fused adjoint has no derivative of its own: use backend='eager' for second derivatives."
@@ -34,8 +35,10 @@ class FusedRun(torch.autograd.Function):
         if not ctx.call.adjoint:
             raise RuntimeError(SECOND)
         *leaves, path = ctx.saved_tensors
+        again = torch.is_grad_enabled() or is_transformed()  # somebody may differentiate this, or map over it
+        work = FusedAdjoint.apply if again else FusedAdjoint.forward
         with tolerant(*ctx.tolerance):  # as the run was: gradients are computed later, of a GPU in another thread
-            found = FusedAdjoint.apply(ctx.call, len(leaves), *leaves, path, *gradients[:-2])
+            found = work(ctx.call, len(leaves), *leaves, path, *gradients[:-2])
         by_leaf = dict(zip(ctx.call.wanted, found[ctx.states :], strict=True))
         return (None, None, *found[: ctx.states], *(by_leaf.get(i) for i in range(len(leaves))))
 

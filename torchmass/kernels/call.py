@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from math import prod
+from math import isfinite, prod
 from typing import NamedTuple
 
 import torch
@@ -16,7 +16,6 @@ from torchmass.kernels.finite import lost_gradient, nonfinite_gradient
 from torchmass.kernels.kernel import KERNELS, PADDING, Kernel
 from torchmass.kernels.triton.statements import BLOCK
 from torchmass.undefined import tolerance
-from torchmass.values import is_nonfinite
 
 WORK_OF_A_THREAD = 100_000  # ns that make up for waking a thread
 NANOSECONDS = 0.02  # of one operation on one lane
@@ -165,8 +164,9 @@ def refuse_nonfinite_gradient(call: Call, kernel: Kernel, lost: int, totals: Ten
         step, back = divmod(lost, len(kernel.step.states))
         end, last = call.first_step + step + 1, step == call.steps - 1
         raise lost_gradient(names, kernel.step.states[-1 - back], end, call.dt, last)
-    if is_nonfinite(totals):
-        raise nonfinite_gradient(names[int((~totals.isfinite()).nonzero()[0])])
+    for name, total in zip(names, totals.tolist(), strict=False):
+        if not isfinite(total):
+            raise nonfinite_gradient(name)
 
 
 def summed(call: Call, leaf: Tensor, gradient: Tensor, total: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
 """What torch is doing to a run while it runs: the one place that asks for what torch keeps to itself (seen on 2.13)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 import torch
@@ -9,6 +9,7 @@ from torch._C import _functorch  # pyright: ignore[reportAttributeAccessIssue]
 from torch.autograd import forward_ad
 
 FunctionT = TypeVar("FunctionT", bound=Callable[..., object])
+PLAIN = (Tensor, torch.nn.Parameter, type(None))
 DIFFERENTIATES = (_functorch.TransformType.Grad, _functorch.TransformType.Jvp)
 
 
@@ -21,6 +22,13 @@ def derivatives() -> int:
 def is_transformed() -> bool:
     """Whether torch.func, or forward-mode differentiation, is at work."""
     return torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0
+
+
+def is_observed(tensors: Iterable[Tensor | None]) -> bool:
+    """Whether somebody may want to see what is done to the tensors: a compiler, a mode of torch, or a class of tensors."""
+    if torch.compiler.is_compiling() or is_transformed() or torch._C._len_torch_dispatch_stack():
+        return True
+    return any(type(tensor) not in PLAIN for tensor in tensors)
 
 
 def needs_gradient(tensor: Tensor) -> bool:
