@@ -25,7 +25,7 @@ def is_transformed() -> bool:
 
 
 def is_observed(tensors: Iterable[Tensor | None]) -> bool:
-    """Whether somebody may want to see what is done to the tensors: a compiler, a mode of torch, or a class of tensors."""
+    """Whether somebody may want to see what is done to tensors: a compiler, a mode of torch, or a class of theirs."""
     if torch.compiler.is_compiling() or is_transformed() or torch._C._len_torch_dispatch_stack():
         return True
     return any(type(tensor) not in PLAIN for tensor in tensors)

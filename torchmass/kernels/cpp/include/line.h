@@ -106,7 +106,7 @@ struct Line : Places {
         if (edges[set]->any(Edges::latest + 3)) shortest(set, t);
     }
     // rows that another thread wrote are asked for in time
-    void foresee(int set, int64_t t) const {
+    TM_ALWAYS void foresee(int set, int64_t t) const {
         for (int64_t k = t; k < t + grain; ++k)
             for (int64_t i = 0; i < step(); i += line_of_cache) __builtin_prefetch(out(set, k) + i, 1);
     }

@@ -32,7 +32,8 @@ struct Population {
     Feed *feed;
 
     TM_ONCE Population(const Run &r, int64_t simulation, const Graph &graph, Drawn drawn, tm::Member &member)
-        : r(r), graph(graph), ahead{graph.apart ? drawn.rows : nullptr, drawn.steps}, member(member), simulation(simulation), vectors((r.nodes + L - 1) / L), width(row_width(r.nodes)),
+        : r(r), graph(graph), ahead{graph.apart ? drawn.rows : nullptr, drawn.steps}, member(member),
+          simulation(simulation), vectors((r.nodes + L - 1) / L), width(row_width(r.nodes)),
           first(simulation * r.nodes), live(int(r.nodes - (vectors - 1) * L)),
           own(r.early ? Own(r.nodes, 0, !member.rank) : Own(r.nodes, member.rank, member.size)),
           early(r.early && member.size > 1 ? Own(r.nodes, 0, member.rank) : own),

@@ -37,8 +37,7 @@ struct SimulationBack : BackLinks {
         if (r.horizon && t % r.horizon == 0 && t > 0) cut(t);
         if (t % tile == 0) flush(t);
     }
-    // what was written down of a step before this one is asked for in time: it has left the nearer caches. Where it is not
-    // inlined, GCC takes it for a function without effects, and leaves it out.
+    // what was written down of a step before this one is asked for in time: it has left the nearer caches
     TM_ALWAYS void foresee(int64_t t) {
         if (t < 0) return;
         for (int64_t i = own.from * L; i < own.to * L; i += line_of_cache) {

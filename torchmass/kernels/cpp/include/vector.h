@@ -6,6 +6,7 @@
 
 #include <cstdint>
 
+// also what only asks for memory in time: GCC takes such a function for one without effects, and leaves its calls out
 #define TM_ALWAYS inline __attribute__((always_inline))
 #define TM_INLINE static TM_ALWAYS
 #define TM_ONCE __attribute__((cold, noinline))  // what runs once in a run: it should take little time to compile
