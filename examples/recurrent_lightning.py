@@ -51,7 +51,12 @@ def main(epochs: int, hidden: int) -> None:
     lightning.seed_everything(0)
     seen, held = (EvidenceIntegration(1600, STEPS, noise=NOISE, seed=seed) for seed in (0, 1))
     trainer = lightning.Trainer(
-        max_epochs=epochs, accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False
+        max_epochs=epochs,
+        gradient_clip_val=0.5,  # near a decision gradients are up to a hundred times as large, and rounding decides
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
     )
     loaded = [DataLoader(t, batch_size=64, shuffle=t is seen, collate_fn=t.collate) for t in (seen, held)]
     decision = Decision(hidden)
