@@ -13,7 +13,7 @@ from torchmass.kernels.draws import distinct
 from torchmass.kernels.forward_gradient import forward_gradient
 from torchmass.kernels.kernel import DTYPES, KERNELS, kernel_name, tile
 from torchmass.kernels.linked import fans, kind_of, link_leaves, refuse_network
-from torchmass.kernels.operator import computed, forward
+from torchmass.kernels.operator import forward
 from torchmass.kernels.plan import Monitor, Outcome, OutputMonitor, Plan, StateMonitor
 from torchmass.kernels.step.step_graph import ABSENT, HELD, TIMED, StepKind
 from torchmass.kernels.step.trace import TraceError
@@ -58,11 +58,9 @@ def _run(plan: Plan, engine: str) -> Outcome:
 
 def _execute(call: Call, starts: Values, leaves: Values) -> Sequence[Tensor]:
     """What the kernel returns, with a gradient and a tangent where one may be asked for."""
-    if torch.compiler.is_compiling():
-        return forward(call, starts, leaves)
-    if call.adjoint or is_transformed():
+    if not torch.compiler.is_compiling() and (call.adjoint or is_transformed()):
         return FusedRun.apply(call, len(starts), *starts, *leaves)
-    return computed(call, starts, leaves)
+    return forward(call, starts, leaves)
 
 
 def engine_of(plan: Plan) -> str:

@@ -141,7 +141,7 @@ struct SimulationBack : BackLinks {
     void flush(int64_t t) {
         for (int k = 0; k < Step::sums; ++k)
             for (int64_t i = k * width + own.from * L; i < k * width + own.to * L; ++i) sum[i] += double(part[i]), part[i] = 0;
-        if (graph.apart && !any_late()) meet();
+        if (ahead.rows) meet();  // also for the gradients of weights
         draw(t - 2 * tile, t - tile);
         sum_weights(t);
     }
