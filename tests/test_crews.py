@@ -10,8 +10,8 @@ import torch
 from coupled import LINKS, assert_close, found, network, with_history
 
 import torchmass as tm
-from torchmass.kernels import call
-from torchmass.kernels.coupled import Crew
+from torchmass.kernels import call, linked
+from torchmass.kernels.coupled import CONNECTED, NOBODY, UNWEIGHTED, Crew, whose_are_soon
 
 
 def shared(threads, monkeypatch, link, n=53, k=0.7, **options):
@@ -126,6 +126,33 @@ def test_what_a_node_sends_itself_at_once_waits_for_no_other(own, others, expect
     net.coupling.free("weights")
     tm.Simulator(net, 0.1, "euler", "fused").run(5.0)["x"].sum().backward()
     assert numbers == [expected] * 2
+
+
+@pytest.mark.parametrize(("weight", "to", "expected"), [(0.5, 1, CONNECTED), (0.0, 1, UNWEIGHTED), (0.5, 0, NOBODY)])
+def test_delays_of_a_few_steps_count_between_nodes_that_are_connected(weight, to, expected):
+    weights, lags = torch.ones(3, 3), torch.full((3, 3), 8.0)
+    assert whose_are_soon(weights, lags, None, None) == NOBODY
+    weights[to, 0], lags[to, 0] = weight, 7.9
+    assert whose_are_soon(weights, lags, None, None) == expected
+    ends = (weights >= 0).nonzero().mT  # the same as a list, to and from
+    assert whose_are_soon(weights.flatten(), lags.flatten(), None, ends) == expected
+
+
+@pytest.mark.parametrize(("frees", "expected"), [((), [1, 1, 2]), (("delays",), [1, 2, 3]), (("weights",), [1, 2, 3])])
+def test_delays_are_looked_at_once_a_run_or_until_one_changes(frees, expected, monkeypatch):
+    looks, counts = [], []
+    looked = lambda *own: looks.append(1) or whose_are_soon(*own)
+    for module in (call, linked):
+        monkeypatch.setattr(module, "whose_are_soon", looked)
+    net = network("late", n=53)
+    net.coupling.fix("weights", "delays")
+    net.coupling.free(*frees)
+    for change in (False, False, True):
+        if change:
+            net.coupling.assign(distance=0.1)
+        found(net, "fused")
+        counts.append(len(looks))
+    assert counts == expected
 
 
 CROWDED = """

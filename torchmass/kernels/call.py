@@ -8,7 +8,16 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from torchmass.kernels.coupled import Crew, Gradients, Pairs, crew, point_tails, tails
+from torchmass.kernels.coupled import (
+    Crew,
+    Gradients,
+    Pairs,
+    crew,
+    leaves_of_links,
+    point_tails,
+    tails,
+    whose_are_soon,
+)
 from torchmass.kernels.cpp.native import Native, laid_out
 from torchmass.kernels.cpp.pool import empty
 from torchmass.kernels.cpp.team import team
@@ -40,6 +49,7 @@ class Call(NamedTuple):
     wanted: tuple[int, ...]  # the leaves whose gradient is wanted
     adjoint: bool  # whether the path is kept
     reach: tuple[int, ...] = ()  # of each link: the steps of the past that it needs
+    soon: tuple[int, ...] = ()  # of each link: who has delays of a few steps, see `coupled`; (): nobody has looked
     fans: tuple[int, ...] = ()  # of each link of few pairs: the most that come to a node and that leave one, in Triton
     tails: tuple[int, ...] = ()  # the signals whose last rows are kept: which, how many rows, which, how many rows, …
     engine: str = "cpp"  # or "triton"
@@ -64,7 +74,9 @@ def shared(call: Call, kernel: Kernel, leaves: Sequence[Tensor], wanted: Sequenc
     """Who shares a simulation of a network, or the nodes that have none; forward where nothing is wanted."""
     if not kernel.step.links:
         return Crew(torch.get_num_threads(), is_early=False)
-    return crew(kernel.step, call.shape[-1], *_of_links(call, kernel, leaves), wanted is not None)
+    of_links, wanted_of_links = _of_links(call, kernel, leaves)
+    soon = call.soon or [whose_are_soon(*own) for own in leaves_of_links(kernel.step.links, of_links)]
+    return crew(kernel.step, call.shape[-1], soon, wanted_of_links, wanted is not None)
 
 
 def threads(call: Call, kernel: Kernel, wanted: Sequence[int] | None, crew: Crew) -> int:

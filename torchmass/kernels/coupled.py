@@ -13,6 +13,7 @@ from torchmass.kernels.step.step_graph import StepGraph
 
 T = TypeVar("T")
 FEW_STEPS = 8  # of a delay, which is then summed step by step or nearly so
+NOBODY, UNWEIGHTED, CONNECTED = range(3)  # who has such delays: none, only pairs whose weight is 0, or others too
 NODES_OF_A_THREAD = 24  # that share a simulation and meet now and then
 NODES_THAT_MEET = 160  # those of a thread that meets others at every step: that takes 0.05 to 0.4 µs
 
@@ -88,33 +89,39 @@ class Crew(NamedTuple):
     is_early: bool
 
 
-def crew(step: StepGraph, nodes: int, leaves: Sequence[Tensor], wanted: Sequence[int], back: bool) -> Crew:
+def crew(step: StepGraph, nodes: int, soon: Sequence[int], wanted: Sequence[int], back: bool) -> Crew:
     """Who shares a simulation of so many nodes, forward or back.
 
-    `leaves` are those of the links, and `wanted` of them those that have a gradient, as weights that are 0 have.
+    `soon` says of each link who has delays of a few steps, and `wanted` which leaves of links have a gradient, as
+    weights that are 0 have.
     """
-    found, late = list(leaves_of_links(step.links, leaves)), [link.is_delayed for link in step.links]
-    zeros = [places[0] in wanted for places in leaves_of_links(step.links, range(len(leaves)))]
+    late = [link.is_delayed for link in step.links]
+    zeros = [places[0] in wanted for places in leaves_of_links(step.links, range(len(step.pairs)))]
     is_some = 2 * NODES_OF_A_THREAD <= nodes < 2 * NODES_THAT_MEET
-    if is_some and all(late) and any(map(_is_soon, found)):
+    if is_some and all(late) and CONNECTED in soon:
         return Crew(2, is_early=True)
     if is_some and not any(late) and (step.drives or (back and any(zeros))):
         return Crew(2, is_early=True)
-    meet = not all(late) or any(map(_is_soon, found, zeros))
+    least = (UNWEIGHTED if counts else CONNECTED for counts in zeros)
+    meet = not all(late) or any(who >= enough for who, enough in zip(soon, least, strict=True))
     return Crew(max(1, nodes // (NODES_THAT_MEET if meet else NODES_OF_A_THREAD)), is_early=False)
 
 
-def _is_soon(leaves: Sequence[Tensor | None], zeros: bool = False) -> bool:
-    """Whether a delay of different nodes that are connected, or of any where `zeros` count, is a few steps."""
-    weights, lags, _, ends = leaves
-    assert weights is not None
-    assert lags is not None
+def whose_are_soon(weights: Tensor | None, lags: Tensor | None, _: Tensor | None, ends: Tensor | None) -> int:
+    """Which pairs of different nodes have delays of a few steps, of the leaves of a link."""
+    if weights is None or lags is None:
+        return NOBODY
     soon = lags < FEW_STEPS
     if not soon.any():
-        return False
-    soon = soon & ((weights != 0) | zeros)
-    of_one = soon.diagonal(dim1=-2, dim2=-1) if ends is None else soon & (ends[0] == ends[1])
-    return bool(soon.sum() > of_one.sum())
+        return NOBODY
+    connected = soon & (weights != 0)
+    return CONNECTED if _are_apart(connected, ends) else UNWEIGHTED if _are_apart(soon, ends) else NOBODY
+
+
+def _are_apart(pairs: Tensor, ends: Tensor | None) -> bool:
+    """Whether some of the pairs are of different nodes."""
+    of_one = pairs.diagonal(dim1=-2, dim2=-1) if ends is None else pairs & (ends[0] == ends[1])
+    return bool(pairs.sum() > of_one.sum())
 
 
 def leaves_of_links(links: Sequence[LinkKind], leaves: Sequence[T]) -> Iterator[list[T | None]]:

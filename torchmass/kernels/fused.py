@@ -12,7 +12,7 @@ from torchmass.kernels.call import Call
 from torchmass.kernels.draws import distinct
 from torchmass.kernels.forward_gradient import forward_gradient
 from torchmass.kernels.kernel import DTYPES, KERNELS, kernel_name, tile
-from torchmass.kernels.linked import fans, kind_of, link_leaves, refuse_network
+from torchmass.kernels.linked import fans, kind_of, link_leaves, refuse_network, soon
 from torchmass.kernels.operator import forward
 from torchmass.kernels.plan import Monitor, Outcome, OutputMonitor, Plan, StateMonitor
 from torchmass.kernels.step.step_graph import ABSENT, HELD, TIMED, StepKind
@@ -114,6 +114,7 @@ def call_of(plan: Plan, kernel: str, leaves: tuple[Tensor, ...], engine: str) ->
         wanted=wanted,
         adjoint=adjoint,
         reach=tuple(link.reach(plan.dt) for link in plan.dynamics.links),
+        soon=soon(plan, KERNELS[kernel].step, leaves) if engine == "cpp" else (),
         fans=fans(plan.dynamics.links, KERNELS[kernel].step) if engine == "triton" else (),
         tails=tuple(number for source, rows in _tails(plan) for number in (source, rows)),
         engine=engine,

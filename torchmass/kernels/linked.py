@@ -1,6 +1,7 @@
 """How the links of a plan reach a kernel: the form of each, and the tensors that it reads."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor
 from torchmass.dynamics import Dynamics
 from torchmass.edges import Edges
 from torchmass.integrators import SCHEMES, Tableau, Values
+from torchmass.kernels.coupled import leaves_of_links, whose_are_soon
 from torchmass.kernels.plan import Plan
 from torchmass.kernels.step.exchange import DENSE, LATE, MIXED, SPARSE, TOTAL, LinkKind
 from torchmass.kernels.step.step_graph import StepGraph
@@ -112,6 +114,19 @@ def _of_pairs(link: Link, edges: Edges | None, values: Tensor) -> Tensor:
     if edges is None:
         return link.edges.matrix(values)
     return values if edges is link.edges else edges.picked(values)
+
+
+def soon(plan: Plan, step: StepGraph, leaves: Sequence[Tensor]) -> tuple[int, ...]:
+    """Of each link who has delays of a few steps; () where nobody may look."""
+    each = leaves_of_links(step.links, leaves[len(step.leaves) :])
+    found = [_soon(link, plan.dt, own) for link, own in zip(plan.dynamics.links, each, strict=True)]
+    return tuple(who for who in found if who is not None) if None not in found else ()
+
+
+def _soon(link: Link, dt: float, own: Sequence[Tensor | None]) -> int | None:
+    if link.weights.requires_grad:  # whoever is connected now: not settled
+        link = replace(link, settled=None)
+    return link.look(("soon", dt), partial(whose_are_soon, *own))
 
 
 def fans(links: Sequence[Link], step: StepGraph) -> tuple[int, ...]:

@@ -16,7 +16,7 @@ from torchmass.kernels.triton import launch, launch_network
 NUMBERS = (
     "str kernel, SymInt[] shape, float dt, SymInt steps, SymInt first_step, SymInt first_simulation, "
     "SymInt simulations, SymInt transient, SymInt every, SymInt seed, SymInt interval, SymInt horizon, int[] kept, "
-    "int[] wanted, bool adjoint, int[] reach, int[] fans, SymInt[] tails, str engine"
+    "int[] wanted, bool adjoint, int[] reach, int[] soon, int[] fans, SymInt[] tails, str engine"
 )
 ENGINES = {"cpp": native, "triton": launch}  # which compute a call of single nodes, and of networks
 NETWORKS = {"cpp": native, "triton": launch_network}
