@@ -71,7 +71,7 @@ def main(options: argparse.Namespace) -> None:
                 runs[kind].append(fresh.measured(__file__, kind, options, TORCHMASS_CACHE=folder))
             runs["trace"].append(fresh.measured(__file__, "trace", options, TORCHMASS_CACHE=folder))
     print(f"{machine.sentence(described)}\n\n{_table(runs)}")
-    machine.write(options.json, {"machine": described, "targets": TARGETS, "runs": runs})
+    machine.write(options, {"machine": described, "targets": TARGETS, "runs": runs})
 
 
 def _table(runs: dict[str, list[dict[str, Any]]]) -> str:

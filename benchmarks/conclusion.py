@@ -20,7 +20,7 @@ def conclude(
     if judged:
         print(verdicts(judged) + ("\nA quick run decides nothing.\n" if options.quick else ""), flush=True)
     machine.write(
-        options.json,
+        options,
         {
             "machine": described,
             "cases": [as_json(case, rows) for case, rows in measured],

@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import machine
+
 CHILD = "--measure"
 
 
@@ -16,8 +18,7 @@ def arguments(script: str, description: str | None) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--threads", type=int, default=2, help="threads (and cores)")
     parser.add_argument("--quick", action="store_true", help="small work: does it all still run?")
-    results = Path(__file__).parent / "results"
-    parser.add_argument("--json", type=Path, default=results / f"{Path(script).stem}.json", help="where it is written")
+    machine.add_json(parser, Path(script).stem)
     parser.add_argument(CHILD, default="", help=argparse.SUPPRESS)
     return parser
 

@@ -47,7 +47,7 @@ def main(options: argparse.Namespace) -> None:
         print(markdown(HEAD, [cells(row)]).splitlines()[-1], flush=True)
         found = {"machine": told, "card": card, "ceilings": limits, "cases": rows}
         judged = [] if options.quick else requirements(rows)
-        machine.write(options.json, found | {"must_reach": judged})
+        machine.write(options, found | {"must_reach": judged})
     said = "A quick run decides nothing." if options.quick else markdown(["Must reach", "measured", "reached"], judged)
     print(f"\n{said}", flush=True)
 

@@ -1,5 +1,6 @@
 """The machine: pin the process to some threads before anything numerical is imported, and say what ran where."""
 
+import argparse
 import json
 import os
 import platform
@@ -60,8 +61,18 @@ def sentence(machine: dict[str, Any]) -> str:
     )
 
 
-def write(path: Path, found: dict[str, Any]) -> None:
-    """What was found, as JSON."""
+def add_json(parser: argparse.ArgumentParser, name: str) -> None:
+    """The option that says where what is found is written; all of it, if not there, to `results/<name>.json`."""
+    parser.add_argument("--json", type=Path, help=f"where all is written; of the whole work results/{name}.json")
+    parser.set_defaults(results=Path(__file__).parent / "results" / f"{name}.json")
+
+
+def write(options: argparse.Namespace, found: dict[str, Any]) -> None:
+    """What was found, as JSON; what is only a part of the work does not take the place of all results."""
+    path = options.json or options.results
+    if options.json is None and any(getattr(options, name, None) for name in ("quick", "only", "engines")):
+        print("This was a part of the work: it is written nowhere unless --json says where.")
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
 

@@ -97,7 +97,7 @@ def main(options: argparse.Namespace) -> None:
     quick = f" (quick: {QUICK} times fewer steps)" if options.quick else ""
     table = markdown(head, [[job.title + quick, *_cells(job, found[name])] for name, job in JOBS.items()])
     print(f"{machine.sentence(described)}\n\n{table}")
-    machine.write(options.json, {"machine": described, "most": {n: job.most for n, job in JOBS.items()}, "runs": found})
+    machine.write(options, {"machine": described, "most": {n: job.most for n, job in JOBS.items()}, "runs": found})
 
 
 def _cells(job: Job, found: dict[str, Any]) -> list[str]:

@@ -36,7 +36,7 @@ def main(options: argparse.Namespace) -> None:
         print(parts[-1], flush=True)
     parts.append(machine.sentence(described) + "\n")
     print(parts[-1])
-    machine.write(options.json, {"machine": described, "rows": found})
+    machine.write(options, {"machine": described, "rows": found})
     if not options.quick:
         options.markdown.write_text("\n".join(parts))
     if any("failed" in rival.get("status", "") for rival in found.values()):

@@ -70,7 +70,7 @@ def main(options: Any) -> None:
     head = ["nodes, connections to each", "build", *one, *(f"with delays, {name}" for name in one)]
     rows = [[f"{name}, {SIZES[name][1]}", *_cells(found[name])] for name in SIZES]
     print(f"{machine.sentence(described)}\n\n{markdown(head, rows)}")
-    machine.write(options.json, {"machine": described, "runs": found})
+    machine.write(options, {"machine": described, "runs": found})
 
 
 def _cells(found: dict[str, Any]) -> list[str]:

@@ -3,7 +3,6 @@
 import argparse
 import warnings
 from dataclasses import replace
-from pathlib import Path
 
 import machine
 
@@ -20,8 +19,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--only", default="", help="only the cases whose title contains this")
     parser.add_argument("--repetitions", type=int, default=15, help="counted runs per engine at most")
     parser.add_argument("--budget", type=float, default=15.0, help="seconds per engine and case")
-    results = Path(__file__).parent / "results"
-    parser.add_argument("--json", type=Path, default=results / "time_loop.json", help="where every run is written")
+    machine.add_json(parser, "time_loop")
     return parser.parse_args()
 
 

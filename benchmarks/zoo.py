@@ -64,7 +64,7 @@ def main(options: argparse.Namespace) -> None:
     rows = [[name, *(f"{speeds[kind]:.0f}" for kind in ("forward", "gradient"))] for name, speeds in found.items()]
     title = f"{NODES} nodes, {effort[0]:,} steps, Heun, float32; millions of steps of a node in a second"
     print(f"{machine.sentence(described)}\n\n{title}:\n\n{markdown(['model', 'forward', 'with gradient'], rows)}")
-    machine.write(options.json, {"machine": described, "nodes": NODES, "steps": effort[0], "millions": found})
+    machine.write(options, {"machine": described, "nodes": NODES, "steps": effort[0], "millions": found})
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The benchmark scripts run, and what they time computes the same numbers; how long it takes is not tested."""
 
+import importlib
 import importlib.util
 import json
 import os
@@ -31,6 +32,19 @@ def quick(tmp_path_factory):
 
 def rows(written):
     return [(case["case"], row) for case in written["cases"] for row in case["rows"]]
+
+
+@pytest.mark.parametrize("part", [[], ["--only", "x"], ["--quick"]])
+def test_a_part_of_the_work_leaves_the_results_of_all_of_it(part, tmp_path, monkeypatch, capsys):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    fresh, machine = (importlib.import_module(name) for name in ("fresh", "machine"))
+    parser = fresh.comparing("some.py", "", repetitions=1, budget=1.0)
+    results, other = tmp_path / "results" / "some.json", tmp_path / "other.json"
+    parser.set_defaults(results=results)
+    machine.write(parser.parse_args(part), {"found": 1})
+    assert results.exists() == (not part) == (not capsys.readouterr().out)
+    machine.write(parser.parse_args([*part, "--json", str(other)]), {"found": 2})
+    assert json.loads(other.read_text()) == {"found": 2}
 
 
 def test_json_tells_machine_and_every_repetition(quick):

@@ -120,6 +120,18 @@ def test_a_matrix_of_one_weight_is_not_taken_for_a_number():
     tm.Network(node, 1.0).assign(weights=one)
 
 
+@pytest.mark.parametrize("number", [0.5, 1, torch.tensor(0.5, dtype=torch.float64)])
+def test_a_number_is_no_matrix_of_weights_that_were_one(number):
+    net = tm.Network(tm.LinearStep(3), torch.ones(3, 3))
+    with pytest.raises(ValueError, match=r"must be \(\*b, N, N\) .* N=3, got a number, .* give a matrix"):
+        net.assign(weights=number)
+    assert torch.equal(net.coupling.weights, torch.ones(3, 3))
+    alike = tm.Network(tm.LinearStep(3), 0.25).assign(weights=number)
+    expected = tm.Network(tm.LinearStep(3), float(number) * (1 - torch.eye(3)))
+    x = {"x": torch.randn(3)}
+    torch.testing.assert_close(alike.rhs(x)["x"], expected.rhs(x)["x"])
+
+
 W = ARRAYS["kuramoto.W"]
 KURAMOTO = {  # the arrays of the functional reference, and what they are made with
     "rhs_alltoall": {"k": 0.4},

@@ -167,6 +167,12 @@ class Coupling(Parametrised):
 
     def assign(self, **values: Any) -> Self:
         """Give parameters new values, checked like the constructor's; returns self."""
+        given = values.get("weights", ())
+        if not self.alike and self.ends is None and (isinstance(given, (int, float)) or getattr(given, "ndim", 1) == 0):
+            raise ValueError(
+                f"{self._label('weights')} must be (*b, N, N) with [to, from] and N={self.in_size}, got a number, "
+                "which does not say which pairs are connected: give a matrix, or make the coupling from a number."
+            )
         super().assign(**values)
         self._check_pairs()
         return self
