@@ -22,10 +22,11 @@ struct BackDesk : Arena {
     int64_t turns = 2;
     T *sent_rows[Step::arrivals + 1];  // what was sent for these steps
     T *turned[2];                      // both as [node][step]
-    T *drawn;                          // as in Desk, a ring of two tiles
+    const int64_t lead;                // steps whose normals one thread draws at once for another; 0: each its own
+    T *drawn;                          // as in Desk, a ring of twice so many steps
     double *sum;
 
-    TM_ONCE BackDesk(const Run &r, T *base) : Arena{base}, room(room_of(r, false)) {
+    TM_ONCE BackDesk(const Run &r, T *base) : Arena{base}, room(room_of(r, false)), lead(lead_of(r)) {
         const int64_t width = row_width(r.nodes);
         g = take(Step::states * width), part = take(Step::sums * width), kept = take(Step::kept_back * width);
         later = take(Step::later * width), later_back = take(Step::later * width), sent_back = take(Step::sends * width);
@@ -51,7 +52,13 @@ struct BackDesk : Arena {
         }
         returned = take(turns * Step::arrivals * width);
         for (T *&rows : turned) rows = take(any ? kept_steps(tm::sparse) * width : 0);
-        drawn = take(r.early && !any_late() ? 2 * tile * Step::drives * width : 0);
+        drawn = take(r.early ? 2 * lead * Step::drives * width : 0);
+    }
+    // as often as they meet; who sums gradients of delays has enough to do
+    TM_ONCE static int64_t lead_of(const Run &r) {
+        for (int k = 0; k < Step::links; ++k)
+            if (r.g_lags[k]) return 0;
+        return any_late() ? L : tile;
     }
 };
 

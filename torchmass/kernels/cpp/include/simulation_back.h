@@ -31,6 +31,7 @@ struct SimulationBack : BackLinks {
     void end(int64_t t) {
         for (int k = 0; k < Step::links; ++k)
             if (sets(k)) late_back(k, t);
+        if (any_late() && (r.steps - t) % L == 0) draw(t - 2 * L, t - L);
         send_back(t);
         for (int64_t k = 0; k < r.tails; ++k)
             if (t >= r.steps - r.tail_rows[k] && r.g_tail[k]) tail(k, t);
@@ -141,8 +142,10 @@ struct SimulationBack : BackLinks {
     void flush(int64_t t) {
         for (int k = 0; k < Step::sums; ++k)
             for (int64_t i = k * width + own.from * L; i < k * width + own.to * L; ++i) sum[i] += double(part[i]), part[i] = 0;
-        if (ahead.rows) meet();  // also for the gradients of weights
-        draw(t - 2 * tile, t - tile);
+        if (!any_late() && graph.apart) {
+            meet();  // also for the gradients of weights
+            draw(t - 2 * tile, t - tile);
+        }
         sum_weights(t);
     }
     TM_ONCE void finish() {

@@ -12,15 +12,15 @@ struct WayBack : BackDesk, Population {
     Correlation correlation[Step::links][2];
 
     TM_ONCE WayBack(const Run &r, int64_t simulation, const Graph &graph, T *base, tm::Member &member, int64_t copy)
-        : BackDesk(r, base), Population(r, simulation, graph, {any_late() ? nullptr : drawn, tile}, member),
+        : BackDesk(r, base), Population(r, simulation, graph, {lead ? drawn : nullptr, lead}, member),
           record(r, r.path + simulation * record_size(r, true), true), copy(copy) {
         for (int64_t k = size * member.rank / member.size; k < size * (member.rank + 1) / member.size; ++k) base[k] = 0;
         meet();
         if (ahead.rows) {
-            const int64_t last = (r.steps - 1) / tile * tile;  // tile
+            const int64_t last = any_late() ? r.steps - lead : (r.steps - 1) / lead * lead;
             draw(last, r.steps);
             meet();
-            draw(last - tile, last);
+            draw(last - lead, last);
         }
         for (int64_t v = own.from; v < own.to; ++v)
             for (int s = 0; s < Step::states; ++s)
