@@ -7,7 +7,7 @@
 #include "lane.h"
 #include "record.h"
 
-// Normals that one thread draws for another, [time][drive][lane], a ring of twice so many steps.
+// Normals that one thread draws for another, [time][vector][drive][lane], a ring of twice so many steps.
 struct Drawn {
     T *rows;  // null: each draws its own
     int64_t steps;
@@ -53,23 +53,26 @@ struct Population {
             feed[v].open(r, lanes);
         }
     }
-    T *normals(int64_t t) const { return ahead.rows + (t & (2 * ahead.steps - 1)) * Step::drives * width; }
+    T *normals(int64_t v, int64_t t) const {
+        return ahead.rows + ((t & (2 * ahead.steps - 1)) * width + v * L) * Step::drives;
+    }
     // draws the normals of steps `from` … `to` − 1, of those that there are, if another needs them
     void draw(int64_t from, int64_t to) {
         for (int64_t v = early.from; Step::drives && ahead.rows && v < early.to; ++v)
             for (int64_t t = from < 0 ? 0 : from; t < Own::least(to, r.steps); ++t) {
                 feed[v].draw(r, t);
-                for (int d = 0; d < Step::drives; ++d) feed[v].z[d].store(normals(t) + d * width + v * L);
+                for (int d = 0; d < Step::drives; ++d) feed[v].z[d].store(normals(v, t) + d * L);
             }
     }
     // what vector v is given at step t; that of step `soon` is asked for in time
     TM_ALWAYS void give(int64_t v, int64_t t, int64_t soon) {
         if (!ahead.rows) return feed[v].to(r, t);
         feed[v].read(t);
-        for (int d = 0; d < Step::drives; ++d) {
-            feed[v].z[d] = V::load(normals(t) + d * width + v * L);
-            __builtin_prefetch(normals(soon) + d * width + v * L);
-        }
+        for (int d = 0; d < Step::drives; ++d) __builtin_prefetch(normals(v, soon) + d * L);
+    }
+    // its normals, after that
+    TM_ALWAYS const V *noise(int64_t v, int64_t t) const {
+        return ahead.rows ? reinterpret_cast<const V *>(normals(v, t)) : &feed[v].z[0];
     }
     // What others wrote before is there after. Where they part, all work goes on in the first, the others have none.
     void meet() {

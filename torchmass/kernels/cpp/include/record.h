@@ -49,7 +49,7 @@ TM_EXPORT int64_t record_size(const Run &r, bool whole) { return Record(r, nullp
 // one while others still read.
 struct Desk : Arena {
     T *sent[2], *later[2], *kept;
-    T *drawn;  // normals that one thread draws for another, [time][drive][lane], a ring of 2 L steps
+    T *drawn;  // normals that one thread draws for another, see Drawn, a ring of 2 L steps
     Places places[Step::links];
 
     TM_ONCE Desk(const Run &r, T *base) : Arena{base} {

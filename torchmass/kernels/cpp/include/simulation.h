@@ -119,7 +119,7 @@ struct Simulation : Desk, Population {
             for (int k = 0; k < Step::arrivals; ++k)
                 if (Step::arrival[k].level <= p) a[k] = V::load(at[k] + v * L);
             if (p == 0) give(v, t, t + 4);
-            Step::phase(tm::Phase<p>(), fixed(v), now, &feed[v].u[0], &feed[v].z[0], a, c, s);
+            Step::phase(tm::Phase<p>(), fixed(v), now, &feed[v].u[0], noise(v, t), a, c, s);
             if (p == Step::phases - 1) save(next, v, now, Step::states);
             else save(kept, v, c, Step::kept);
             for (int k = 0; k < Step::arrivals; ++k)

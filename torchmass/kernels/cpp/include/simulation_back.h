@@ -95,7 +95,7 @@ struct SimulationBack : BackLinks {
             load(given, later_back, v, Step::later), load(c, kept, v, Step::kept_back);
             for (int k = 0; k < Step::arrivals; ++k) a[k] = V::load(at[k] + v * L);
             if (p == 0) give(v, t, t - 4);
-            Step::back(tm::Phase<p>(), fixed(v), now, &feed[v].u[0], &feed[v].z[0], a, given, back, found, inputs,
+            Step::back(tm::Phase<p>(), fixed(v), now, &feed[v].u[0], noise(v, t), a, given, back, found, inputs,
                        later_now, c, sums);
             if (p == 0) save(later, v, later_now, Step::later);
             for (int k = 0; k < Step::arrivals; ++k)
