@@ -6,7 +6,7 @@
 #include "graph.h"
 
 // Of `edges` connections to one node: with[e] += Σ over `count` numbers of a with b[e], and before[e] with what lies one
-// place before b[e].
+// place before b[e]. What follows a is 0, so that a may be read one place later instead, once for all of them.
 template <int edges, bool both>
 static void correlate(const T *a, const T *const *b, int64_t count, double *with, double *before) {
     constexpr int chains = edges == 1 ? 4 : both ? 1 : 2;  // that do not wait for each other
@@ -18,11 +18,14 @@ static void correlate(const T *a, const T *const *b, int64_t count, double *with
     for (int64_t t = 0; t < count; t += chains * L)
 #pragma GCC unroll 4
         for (int k = 0; k < chains; ++k) {
-            const V one = V::load(a + t + k * L);
+            V one = V::load(a + t + k * L), next = both ? V::load(a + t + k * L + 1) : one;
+            if (both) tm::read_once(one), tm::read_once(next);
 #pragma GCC unroll 4
             for (int e = 0; e < edges; ++e) {
-                near[e][k] = tm::fma(one, V::load(b[e] + t + k * L), near[e][k]);
-                if (both) far[e][k] = tm::fma(one, V::load(b[e] + t + k * L - 1), far[e][k]);
+                V sent = V::load(b[e] + t + k * L);
+                if (both) tm::read_once(sent);
+                near[e][k] = tm::fma(one, sent, near[e][k]);
+                if (both) far[e][k] = tm::fma(next, sent, far[e][k]);
             }
         }
 #pragma GCC unroll 4
@@ -30,7 +33,7 @@ static void correlate(const T *a, const T *const *b, int64_t count, double *with
 #pragma GCC unroll 4
         for (int k = 1; k < chains; ++k) near[e][0] += near[e][k], far[e][0] += far[e][k];
         with[e] += total(near[e][0]);
-        if (both) before[e] += total(far[e][0]);
+        if (both) before[e] += total(far[e][0]) + double(a[0]) * double(b[e][-1]);
     }
 }
 

@@ -230,6 +230,15 @@ template <class T> struct Vec {
     friend TM_ALWAYS Vec operator-(Vec a) { return Vec(-a.v); }
 };
 
+// What is used more than once stays in its register: GCC reads memory again for each use, which may be all that a loop does.
+template <class T> TM_ALWAYS void read_once(Vec<T> &x) {
+#if defined(__x86_64__)
+    asm("" : "+v"(x.v));
+#elif defined(__aarch64__)
+    asm("" : "+w"(x.v));
+#endif
+}
+
 // unsigned integers in lanes as wide as those of Vec<T>
 template <class T> struct Bits {
     using Self = Bits;
