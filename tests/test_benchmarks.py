@@ -1,6 +1,5 @@
 """The benchmark scripts run, and what they time computes the same numbers; how long it takes is not tested."""
 
-import importlib
 import importlib.util
 import json
 import os

@@ -10,7 +10,7 @@ from torch import Tensor
 from torchmass.dynamics import Dynamics
 from torchmass.edges import Edges
 from torchmass.integrators import SCHEMES, Tableau, Values
-from torchmass.kernels.coupled import leaves_of_links, whose_are_soon
+from torchmass.kernels.coupled import NOBODY, leaves_of_links, whose_are_soon
 from torchmass.kernels.plan import Plan
 from torchmass.kernels.step.exchange import DENSE, LATE, MIXED, SPARSE, TOTAL, LinkKind
 from torchmass.kernels.step.step_graph import StepGraph
@@ -124,6 +124,8 @@ def soon(plan: Plan, step: StepGraph, leaves: Sequence[Tensor]) -> tuple[int, ..
 
 
 def _soon(link: Link, dt: float, own: Sequence[Tensor | None]) -> int | None:
+    if link.delays is None:
+        return NOBODY
     if link.weights.requires_grad:  # whoever is connected now: not settled
         link = replace(link, settled=None)
     return link.look(("soon", dt), partial(whose_are_soon, *own))
