@@ -163,6 +163,20 @@ def test_any_pattern_will_do(pairs):
     assert len(gradient) == int(connected.sum())
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_a_node_that_leaves_the_finite_numbers_takes_those_it_reaches_with_it_and_no_others(dtype):
+    source, reached = 96, 3  # the first lane of any vector
+    connected = few()
+    connected[:, source] = connected[:, reached] = False
+    connected[reached, source] = True
+    net = network(sparse(connected), dtype=dtype, coupling="additive")
+    assert form(net) == SPARSE
+    start = torch.full((N,), 0.1).index_fill(0, torch.tensor([source]), 1e30)
+    run = tm.Simulator(net, 0.1, backend="fused").run(2.0, x0={"x": start}, allow_nonfinite=True)
+    lost = ~run["x"][-1].isfinite()
+    assert lost.nonzero().flatten().tolist() == [reached, source]
+
+
 def test_weights_of_0_that_may_learn_have_their_gradient():
     net = network(0 * sparse(few()))
     assert form(net) == SPARSE

@@ -5,6 +5,8 @@ import torch
 from agreement import assert_as_exact
 from conftest import forget_kernels, machine_macros
 from coupled import assert_same, found, network
+from test_sparse import few, sparse
+from test_sparse import network as sparse_network
 
 from torchmass.kernels.cpp import build
 
@@ -36,6 +38,12 @@ def test_in_float32_it_is_as_right_as_eager_there(link):
     exact, net = network(link, n=N), network(link, n=N, dtype=torch.float32)
     net.load_state_dict({name: value.float() for name, value in exact.state_dict().items()})
     assert_as_exact(of_several_losses(net, "fused"), of_several_losses(net, "eager"), of_several_losses(exact, "eager"))
+
+
+@pytest.mark.usefixtures("built_for", "quickly_built")
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_sums_over_connections_are_the_eager_ones_there(dtype):
+    assert_same(sparse_network(sparse(few()), dtype=dtype), duration=4.0)
 
 
 def of_several_losses(net, backend):

@@ -1,69 +1,49 @@
-// Sums over the nodes that are connected. The sums of a vector of nodes go on together, one connection of each at a time,
-// up to the number that all but the longest quarter of them have; what is left of these is added one by one.
+// Sums over the nodes that are connected, a vector of nodes at once. It takes its connections in turns (turns.h); those
+// that too few lanes have left for a turn are added one by one.
 #ifndef TORCHMASS_SPARSE_H
 #define TORCHMASS_SPARSE_H
 
-#include "run.h"
-
-// L of the values; without an instruction for it four places at a time from one word, since loads are what takes time
-template <int... k> TM_ALWAYS static V picked(const T *values, const uint16_t *at, tm::Places<k...>) {
-#ifdef TM_GATHERS
-    return V(tm::native_gather(values, at));
-#else
-    constexpr int each = L < 4 ? L : 4;
-    uint64_t words[L / each] = {};
-    for (int i = 0; i < L / each; ++i) __builtin_memcpy(words + i, at + i * each, each * sizeof *at);
-    return V(typename tm::Native<T>::V{values[uint16_t(words[k / each] >> 16 * (k % each))]...});
-#endif
-}
+#include <new>
+#include "turns.h"
 
 struct Sparse {
-    int64_t nodes = 0, count = 0;
-    const int32_t *to, *from;               // of every connection, sorted by `to`
-    int64_t *begin = nullptr, *over = nullptr;  // of the connections of a vector; of those that are left, of a node
-    T *weight = nullptr;                    // [connection of a vector][lane], then of those that are left
-    uint16_t *at = nullptr;                 // the nodes that are summed, likewise
+    static constexpr std::align_val_t line{64};  // of the cache
+    int64_t nodes = 0, count = 0, upper = 0;     // how far the upper half of a window lies after the lower one
+    const int32_t *to, *from;                    // of every connection, sorted by `to`
+    int64_t *begin = nullptr, *over = nullptr;   // of the turns of a vector; of the connections left over, of a node
+    uint16_t *first = nullptr, *at = nullptr;    // node of the window of a turn; places in it, [turn][lane]
+    T *weight = nullptr, *left = nullptr;        // [turn][connection][lane]; of those left over
+    int32_t *other = nullptr;                    // whom those left over come from
 
     // backwards from what arrived to those who sent it
     TM_ONCE void build(int64_t all, int64_t edges, const int32_t *ends, const T *weights, bool back) {
         nodes = all, count = edges, to = ends, from = ends + edges;
         const int64_t vectors = (nodes + L - 1) / L;
-        const int32_t *rows = back ? from : to, *columns = back ? to : from;
-        int64_t *degree = new int64_t[vectors * L](), *place = new int64_t[vectors * L]();
-        for (int64_t e = 0; e < count; ++e) ++degree[rows[e]];
-        begin = new int64_t[vectors + 1], over = new int64_t[vectors * L + 1];
-        begin[0] = over[0] = 0;
-        for (int64_t v = 0; v < vectors; ++v) begin[v + 1] = begin[v] + common(degree + v * L);
-        const int64_t together = begin[vectors] * L;
-        for (int64_t i = 0; i < vectors * L; ++i) {
-            const int64_t left = degree[i] - (begin[i / L + 1] - begin[i / L]);
-            over[i + 1] = over[i] + (left > 0 ? left : 0);
+        const ByNode list(vectors * L, count, back ? from : to, back ? to : from);
+        upper = vectors > 1 ? L : 0, begin = new int64_t[vectors + 1](), over = new int64_t[vectors * L + 1]();
+        for (int64_t v = 0; v < vectors; ++v) {
+            Turns turns(list, v, vectors);
+            for (begin[v + 1] = begin[v]; turns.look() >= fewest; ++begin[v + 1]) turns.take();
+            for (int l = 0; l < L; ++l) over[v * L + l + 1] = over[v * L + l] + turns.end[l] - turns.next[l];
         }
-        weight = new T[together + over[vectors * L] + 1](), at = new uint16_t[together + over[vectors * L] + 1]();
-        // lanes that have no more connections read, times 0, a node that they depend on anyway
-        for (int64_t v = 0; v < vectors; ++v)
-            for (int64_t k = begin[v] * L; k < begin[v + 1] * L; ++k) {
-                const int64_t row = v * L + k % L;
-                at[k] = uint16_t(row < nodes ? row : nodes - 1);
-            }
-        for (int64_t e = 0; e < count; ++e) {
-            const int64_t i = rows[e], v = i / L, k = place[i]++, size = begin[v + 1] - begin[v];
-            const int64_t where = k < size ? (begin[v] + k) * L + i % L : together + over[i] + k - size;
-            weight[where] = weights[e], at[where] = uint16_t(columns[e]);
-        }
-        for (int64_t i = 0; i <= vectors * L; ++i) over[i] += together;
-        delete[] degree;
-        delete[] place;
+        const int64_t size = begin[vectors] * L, rest = over[vectors * L];
+        first = new uint16_t[size / L + 1], at = new uint16_t[size + 1](), weight = new (line) T[size * each + 1]();
+        left = new T[rest + 1], other = new int32_t[rest + 1];
+        for (int64_t v = 0; v < vectors; ++v) fill(v, Turns(list, v, vectors), weights);
     }
-    // the length that a quarter of the rows exceed
-    static int64_t common(const int64_t *degree) {
-        int64_t found = INT64_MAX;
-        for (int l = 0; l < L; ++l) {
-            int longer = 0;
-            for (int k = 0; k < L; ++k) longer += degree[k] > degree[l];
-            if (longer <= L / 4 && degree[l] < found) found = degree[l];
+    TM_ONCE void fill(int64_t v, Turns turns, const T *weights) {
+        const auto weight_of = [&](int l, int64_t i) { return weights[turns.list.edge[turns.next[l] + i]]; };
+        for (int64_t k = begin[v]; k < begin[v + 1]; ++k, turns.take()) {
+            turns.look(), first[k] = uint16_t(turns.first);
+            for (int l = 0; l < L; ++l)
+                for (int i = 0; i < turns.taken[l]; ++i) {
+                    weight[(k * each + i) * L + l] = weight_of(l, i);
+                    at[k * L + l] = uint16_t(at[k * L + l] | (turns.others[i][l] - turns.first) << 8 * i);
+                }
         }
-        return found;
+        for (int l = 0; l < L; ++l)
+            for (int64_t e = over[v * L + l], i = 0; e < over[v * L + l + 1]; ++e, ++i)
+                left[e] = weight_of(l, i), other[e] = turns.other(l, i);
     }
     // the first connection to this node or one after it
     int64_t first_to(int64_t node) const {
@@ -73,35 +53,46 @@ struct Sparse {
             else high = middle;
         return low;
     }
-    // out[i] = Σ of weights · sent for vectors `first` … `last` − 1 of i
-    void product(const T *sent, T *out, int64_t first, int64_t last) const {
-        for (int64_t v = first; v < last; ++v) {
+    // out[i] = Σ of weights · sent for vectors `v` … `last` − 1 of i
+    void product(const T *sent, T *out, int64_t v, int64_t last) const {
+        constexpr int together = 4 / each;  // turns
+        for (; v < last; ++v) {
             V sum[4];
 #pragma GCC unroll 4
             for (int i = 0; i < 4; ++i) sum[i] = V(T(0));
             int64_t k = begin[v];
-            for (; k + 4 <= begin[v + 1]; k += 4)
+            for (; k + together <= begin[v + 1]; k += together)
 #pragma GCC unroll 4
-                for (int i = 0; i < 4; ++i) sum[i] = next(sent, k + i, sum[i]);
-            for (; k < begin[v + 1]; ++k) sum[0] = next(sent, k, sum[0]);
+                for (int i = 0; i < together; ++i) turn(sent, k + i, sum + i * each);
+            for (; k < begin[v + 1]; ++k) turn(sent, k, sum);
             ((sum[0] + sum[1]) + (sum[2] + sum[3])).store(out + v * L);
-            if (over[v * L] < over[v * L + L])
-                for (int64_t i = v * L; i < v * L + L; ++i) {
-                    T more = 0;
-                    for (int64_t e = over[i]; e < over[i + 1]; ++e) more += weight[e] * sent[at[e]];
-                    out[i] += more;
-                }
+            if (fewest > 1 && over[v * L] < over[v * L + L]) add_left(sent, out, v);
         }
         for (int64_t i = nodes; i < last * L; ++i) out[i] = out[nodes - 1];
     }
-    TM_ALWAYS V next(const T *sent, int64_t k, V sum) const {
-        return tm::fma(V::load(weight + k * L), picked(sent, at + k * L, tm::places<L>()), sum);
+    TM_ALWAYS void turn(const T *sent, int64_t k, V *sum) const {
+#pragma GCC unroll 2
+        for (int i = 0; i < each; ++i) {
+            const V w = V::load(weight + (k * each + i) * L);
+            const V x = picked(sent + first[k], upper, at + k * L, i, tm::places<L>());
+            sum[i] = tm::fma(w, tm::select(w != V(T(0)), x, V(T(0))), sum[i]);  // of one not connected x may be infinite
+        }
+    }
+    void add_left(const T *sent, T *out, int64_t v) const {
+        for (int64_t i = v * L; i < v * L + L; ++i) {
+            T more = 0;
+            for (int64_t e = over[i]; e < over[i + 1]; ++e) more += left[e] * sent[other[e]];
+            out[i] += more;
+        }
     }
     TM_ONCE ~Sparse() {
+        ::operator delete[](weight, line);
         delete[] begin;
         delete[] over;
-        delete[] weight;
+        delete[] first;
         delete[] at;
+        delete[] left;
+        delete[] other;
     }
 };
 

@@ -158,20 +158,18 @@ TM_INLINE f64 native_first(const double *from, f64 others, int count) {
 }
 #endif
 
-// values[at[0]], values[at[1]], … in one instruction, where that takes less than a load of each (50,000 floats in 14 µs, not
-// 24): on processors with FP16. It takes longer on Zen 3 (60,000 in 31 µs, not 16) and where Intel mended Downfall.
-#if TM_VECTOR_BYTES == 64 && defined(__AVX512FP16__) && !defined(__clang__)
-#define TM_GATHERS
+// the values of a window of two vectors that byte `byte` of each of `at` names, in one instruction
+#if TM_VECTOR_BYTES == 64 && defined(__AVX512F__) && !defined(__clang__)
+#define TM_PICKS
 typedef std::uint16_t u16x16 __attribute__((vector_size(32), aligned(2), may_alias));
 typedef std::uint16_t u16x8 __attribute__((vector_size(16), aligned(2), may_alias));
-typedef int i32x8 __attribute__((vector_size(32)));
-TM_INLINE f32 native_gather(const float *values, const std::uint16_t *at) {
+TM_INLINE f32 native_pick(f32 first, f32 second, const std::uint16_t *at, int byte) {
     const i32 places = __builtin_convertvector(*reinterpret_cast<const u16x16 *>(at), i32);
-    return __builtin_ia32_gathersiv16sf(f32{}, values, places, static_cast<unsigned short>(-1), sizeof(float));
+    return __builtin_shuffle(first, second, places >> 8 * byte);  // of which only the lowest bits count
 }
-TM_INLINE f64 native_gather(const double *values, const std::uint16_t *at) {
-    const i32x8 places = __builtin_convertvector(*reinterpret_cast<const u16x8 *>(at), i32x8);
-    return __builtin_ia32_gathersiv8df(f64{}, values, places, static_cast<unsigned char>(-1), sizeof(double));
+TM_INLINE f64 native_pick(f64 first, f64 second, const std::uint16_t *at, int byte) {
+    const i64 places = __builtin_convertvector(*reinterpret_cast<const u16x8 *>(at), i64);
+    return __builtin_shuffle(first, second, places >> 8 * byte);
 }
 #endif
 

@@ -1,0 +1,82 @@
+// How a vector of nodes takes its connections, in turns: a turn is a window of nodes, which begins at the vector of the
+// first one that any lane has left, and of each lane the next connections in it, up to `each`.
+#ifndef TORCHMASS_TURNS_H
+#define TORCHMASS_TURNS_H
+
+#include "run.h"
+
+#ifdef TM_PICKS
+constexpr int32_t window = 2 * L;    // nodes that one instruction picks from
+constexpr int each = 2, fewest = 1;  // lanes that a turn is worth
+#else
+constexpr int32_t window = 1 << 16;
+constexpr int each = 1, fewest = L / 4 + 1;
+#endif
+
+// values[at[lane]], of two places in a word of `at` those of byte `byte`. The upper half of the window lies `upper` after
+// the lower one. Without an instruction for it four places at a time from one word, since loads are what takes time: 24 µs
+// for 50,000 floats (gathers: 14 on processors with FP16, twice as many where Intel mended Downfall, as on Zen 3).
+template <int... k>
+TM_ALWAYS static V picked(const T *values, int64_t upper, const uint16_t *at, int byte, tm::Places<k...>) {
+#ifdef TM_PICKS
+    return V(tm::native_pick(V::load(values).v, V::load(values + upper).v, at, byte));
+#else
+    constexpr int many = L < 4 ? L : 4;
+    uint64_t words[L / many] = {};
+    for (int i = 0; i < L / many; ++i) __builtin_memcpy(words + i, at + i * many, many * sizeof *at);
+    return V(typename tm::Native<T>::V{values[uint16_t(words[k / many] >> 16 * (k % many))]...});
+#endif
+}
+
+// Connections by the node that is summed for, of each by the other one.
+struct ByNode {
+    int64_t *bound;
+    int32_t *edge, *other;  // which it is, and the node at its other end
+
+    TM_ONCE ByNode(int64_t nodes, int64_t count, const int32_t *rows, const int32_t *columns)
+        : bound(new int64_t[nodes + 2]()), edge(new int32_t[count + 1]), other(new int32_t[count + 1]) {
+        for (int64_t e = 0; e < count; ++e) ++bound[rows[e] + 2];
+        for (int64_t i = 2; i <= nodes; ++i) bound[i] += bound[i - 1];
+        for (int64_t e = 0; e < count; ++e) {
+            const int64_t k = bound[rows[e] + 1]++;
+            edge[k] = int32_t(e), other[k] = columns[e];
+        }
+    }
+    TM_ONCE ~ByNode() {
+        delete[] bound;
+        delete[] edge;
+        delete[] other;
+    }
+};
+
+struct Turns {
+    static constexpr int32_t none = INT32_MAX;
+    const ByNode &list;
+    const int32_t last;                               // window
+    int32_t first = 0, others[each][L], taken[L];     // of the window; the next ones, and how many of these are in it
+    int64_t next[L], end[L];
+
+    Turns(const ByNode &list, int64_t v, int64_t vectors) : list(list), last(int32_t(vectors > 1 ? vectors - 2 : 0) * L) {
+        for (int l = 0; l < L; ++l) next[l] = list.bound[v * L + l], end[l] = list.bound[v * L + l + 1], taken[l] = 0;
+        take();
+    }
+    int32_t other(int l, int64_t i) const { return next[l] + i < end[l] ? list.other[next[l] + i] : none; }
+    // how many lanes the next one serves
+    int look() {
+        int32_t lowest = none, lanes = 0;
+        for (int l = 0; l < L; ++l) lowest = others[0][l] < lowest ? others[0][l] : lowest;
+        first = lowest < last ? lowest / L * L : last;
+        for (int l = 0; l < L; ++l) lanes += others[0][l] < first + window, taken[l] = 0;
+        for (int i = 0; i < each; ++i)
+            for (int l = 0; l < L; ++l) taken[l] += others[i][l] < first + window;
+        return lanes;
+    }
+    void take() {
+        for (int l = 0; l < L; ++l) {
+            next[l] += taken[l];
+            for (int i = 0; i < each; ++i) others[i][l] = other(l, i);
+        }
+    }
+};
+
+#endif
