@@ -20,9 +20,10 @@ from torchmass.links import Link
 from torchmass.looks import look, waits
 
 # Of how many nodes, and of which share of their pairs, sums go over connections. A run takes as long as over all pairs
-# where 5 % of 100 nodes are connected, 8 % of 200, 15 % of 400, 20 % of 1,000 (float32, Zen 3; float64: twice as many).
+# where 5 % of 100 nodes are connected, 8 % of 200, 15 % of 400, 20 % of 1,000 (float32, Zen 3; float64: twice as many),
+# and where 35 to 50 % of 64 to 1,000 nodes are if vectors are picked from (float32, Zen 4; float64: 15 to 30 %).
 LEAST_NODES, MOST_NODES = 64, 2**16  # places of nodes have 16 bits, where there are no delays
-MOST_PAIRS, PAIRS_PER_NODE = 0.15, 1 / 2500
+MOST_PAIRS, PAIRS_PER_NODE = (0.2, 1.0) if torch.backends.cpu.get_cpu_capability() == "AVX512" else (0.15, 1 / 2500)
 
 
 def refuse_network(plan: Plan) -> None:
