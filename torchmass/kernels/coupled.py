@@ -132,9 +132,9 @@ def leaves_of_links(links: Sequence[LinkKind], leaves: Sequence[T]) -> Iterator[
         yield [next(left) if has else None for has in held]
 
 
-def path_size(call: Any, step: StepGraph) -> int:
-    """About how many numbers a run keeps for its adjoint: states, what arrived, and what was sent."""
-    nodes, kept = call.shape[-1], len(step.states)
+def path_size(call: Any, step: StepGraph, is_early: bool) -> int:
+    """About how many numbers a run keeps for its adjoint: states, what arrived, what was sent, noise drawn before."""
+    nodes, kept = call.shape[-1], len(step.states) + is_early * len(step.drives)
     kept += sum(not step.links[arrival.link].is_delayed for arrival in step.arrivals)
     late = [link for link, *_ in step.sends if step.links[link].is_delayed]
     past = sum(call.reach[link] + 2 * call.steps for link in late)  # what was sent, and the sums of it

@@ -88,14 +88,15 @@ def _fused(plan: Plan, engine: str) -> Fused:
     forward, reverse = kernel.code(None).operations, call.adjoint and plan.gradient == "reverse"
     wanted = call.wanted if reverse else None
     backward = kernel.code(wanted).operations if reverse else 0
-    kept = path_size(call, kernel.step) if kernel.step.links else call.path_size(len(plan.x0))
+    crew = shared(call, kernel, leaves, wanted) if engine == "cpp" else None
+    is_early = crew is not None and crew.is_early
+    kept = path_size(call, kernel.step, is_early) if kernel.step.links else call.path_size(len(plan.x0))
     path = kept * like.element_size() if reverse else 0
     interval = length if stretched else 1 if kernel.step.links else call.interval
-    is_cpu = engine == "cpp"
-    many = threads(call, kernel, wanted, shared(call, kernel, leaves, wanted)) if is_cpu else prod(call.shape)
-    at_once = is_cpu or not kernel.step.links
+    many = threads(call, kernel, wanted, crew) if crew else prod(call.shape)
+    at_once = crew or not kernel.step.links
     count = 1 if at_once else len(list(launches(Tiles(call, kernel, like.element_size()), leaves, back=False)))
-    seconds = 1 if is_cpu else 2 + (forward + backward) // OPERATIONS_OF_A_SECOND
+    seconds = 1 if crew else 2 + (forward + backward) // OPERATIONS_OF_A_SECOND
     return Fused(forward, backward, interval, path, many, kernel.is_built(like.dtype, engine), count, seconds)
 
 

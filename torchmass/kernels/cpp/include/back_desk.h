@@ -9,10 +9,15 @@ constexpr int64_t tile = 64;  // steps after which sums go on in double
 // those after which gradients of weights at once do: of a list a sum over lanes is taken for each connection every time
 constexpr int64_t kept_steps(int form) { return form == tm::sparse ? 2 * tile : tile; }
 
+// Where a step back is what came times slopes, see Slopes, how many of these it has.
+constexpr bool has_slopes = Step::states == 1 && Step::phases == 1 && Step::later == 0 && !any_late();
+constexpr int slopes_of_step = 1 + Step::arrivals + Step::sums + Step::timed;
+
 // What the way back needs beside the record.
 struct BackDesk : Arena {
     const int64_t room;
-    T *g, *later, *later_back, *sent_back, *part, *kept, *carried[Step::links];
+    T *g, *later, *later_back, *sent_back, *kept, *carried[Step::links];
+    T *part, *sent_part;  // sums of steps, and of what is sent and recorded, up to a tile
     T *own_sum[Step::links];  // gradients of the weights of nodes with themselves
     Places places[Step::links][2];  // of a line for each set
     T *correlated[Step::links][2];
@@ -22,15 +27,18 @@ struct BackDesk : Arena {
     int64_t turns = 2;
     T *sent_rows[Step::arrivals + 1];  // what was sent for these steps
     T *turned[2];                      // both as [node][step]
-    const int64_t lead;                // steps whose normals one thread draws at once for another; 0: each its own
-    T *drawn;                          // as in Desk, a ring of twice so many steps
-    double *sum;
+    T *slopes, *came;                  // rings of two tiles: of [step][slope][lane], of what came back, [step][lane]
+    double *sum, *sent_sum;            // of both, up to now
 
-    TM_ONCE BackDesk(const Run &r, T *base) : Arena{base}, room(room_of(r, false)), lead(lead_of(r)) {
+    TM_ONCE BackDesk(const Run &r, T *base) : Arena{base}, room(room_of(r, false)) {
         const int64_t width = row_width(r.nodes);
-        g = take(Step::states * width), part = take(Step::sums * width), kept = take(Step::kept_back * width);
+        g = take(Step::states * width), kept = take(Step::kept_back * width);
+        part = take(Step::sums * width), sent_part = take(Step::sums * width);
         later = take(Step::later * width), later_back = take(Step::later * width), sent_back = take(Step::sends * width);
-        sum = reinterpret_cast<double *>(take((Step::sums + 1) * width * int64_t(sizeof(double) / sizeof(T))));
+        const auto take_doubles = [&] {
+            return reinterpret_cast<double *>(take((Step::sums + 1) * width * int64_t(sizeof(double) / sizeof(T))));
+        };
+        sum = take_doubles(), sent_sum = take_doubles();
         for (int k = 0; k < Step::links; ++k) {
             const int64_t inner = Step::link[k].channels * width, nodes = Step::link[k].channels * r.nodes;
             for (int set = 0; set < sets(k); ++set) {
@@ -51,14 +59,9 @@ struct BackDesk : Arena {
             any |= wanted && form == tm::sparse;
         }
         returned = take(turns * Step::arrivals * width);
+        const int64_t foreseen = has_slopes && works_apart(r) ? 2 * tile * width : 0;
+        slopes = take(foreseen * slopes_of_step), came = take(foreseen);
         for (T *&rows : turned) rows = take(any ? kept_steps(tm::sparse) * width : 0);
-        drawn = take(r.early ? 2 * lead * Step::drives * width : 0);
-    }
-    // as often as they meet; who sums gradients of delays has enough to do
-    TM_ONCE static int64_t lead_of(const Run &r) {
-        for (int k = 0; k < Step::links; ++k)
-            if (r.g_lags[k]) return 0;
-        return any_late() ? L : tile;
     }
 };
 

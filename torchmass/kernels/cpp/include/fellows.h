@@ -44,10 +44,8 @@ template <class One> struct Fellows {
 // work(share) of all simulations: each thread takes some after the others, or, where there are more threads, a crew takes
 // each.
 template <class Work> void each_simulation(const Run &r, int64_t size, bool back, const Work &work) {
-    const int64_t count = r.lanes / r.nodes, places = Own::least(r.threads, count);
-    const int64_t most = r.early ? 2 : Own::least(Own::most(r.nodes), tm::Crew::most);
-    const int64_t crew = r.threads < count ? 1 : Own::least(r.threads / count, most);
-    const bool common = shared(r), apart = r.early && crew > 1;
+    const int64_t count = r.lanes / r.nodes, places = Own::least(r.threads, count), crew = crew_of(r);
+    const bool common = shared(r), apart = works_apart(r);
     const int64_t fellows = common && count >= places * most_fellows() ? most_fellows() : 1;
     Graph *all = common ? new Graph(r, 0, back, apart) : nullptr;
     tm::Crew *crews = new tm::Crew[places];

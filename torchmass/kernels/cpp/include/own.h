@@ -31,4 +31,11 @@ struct Own {
     static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 };
 
+// how many threads share a simulation, and whether one of them does what can be done apart from the steps
+TM_ONCE static int64_t crew_of(const Run &r) {
+    const int64_t most = r.early ? 2 : Own::least(Own::most(r.nodes), 32), count = r.lanes / r.nodes;
+    return r.threads < count ? 1 : Own::least(r.threads / count, most);
+}
+TM_ONCE static bool works_apart(const Run &r) { return r.early && crew_of(r) > 1; }
+
 #endif

@@ -7,22 +7,17 @@
 #include "lane.h"
 #include "record.h"
 
-// Normals that one thread draws for another, [time][vector][drive][lane], a ring of twice so many steps.
-struct Drawn {
-    T *rows;  // null: each draws its own
-    int64_t steps;
-};
-
-// What one simulation has: constants and noise of its nodes.
+// What one simulation has: constants and noise of its nodes, and what is written down of it.
 //
 // Threads that share it each take some nodes, and meet where one reads what another sent. Where they would meet at nearly
 // every step, there are two: the first takes all steps, the other what can be done apart from these (`Run::early`). That is
-// the noise, and sums over what was sent some time ago, a vector of steps before they are needed, and on the way back
-// the gradients of weights and delays, some steps later. They meet once in a vector of steps, or in a tile.
+// the noise, which is written down for the way back, and sums over what was sent some time ago, a vector of steps before
+// they are needed, and on the way back the gradients of weights and delays, some steps later. They meet once in a vector of
+// steps, or in a tile.
 struct Population {
     const Run &r;
     const Graph &graph;
-    const Drawn ahead;
+    const Record record;
     tm::Member &member;
     const int64_t simulation, vectors, width, first;  // `first` lane of all simulations
     const int live;                                   // lanes of the last vector
@@ -31,9 +26,8 @@ struct Population {
     Constants *constants;
     Feed *feed;
 
-    TM_ONCE Population(const Run &r, int64_t simulation, const Graph &graph, Drawn drawn, tm::Member &member)
-        : r(r), graph(graph), ahead{graph.apart ? drawn.rows : nullptr, drawn.steps}, member(member),
-          simulation(simulation), vectors((r.nodes + L - 1) / L), width(row_width(r.nodes)),
+    TM_ONCE Population(const Run &r, int64_t simulation, const Graph &graph, const Record &record, tm::Member &member)
+        : r(r), graph(graph), record(record), member(member), simulation(simulation), vectors((r.nodes + L - 1) / L), width(row_width(r.nodes)),
           first(simulation * r.nodes), live(int(r.nodes - (vectors - 1) * L)),
           own(r.early ? Own(r.nodes, 0, !member.rank) : Own(r.nodes, member.rank, member.size)),
           early(r.early && member.size > 1 ? Own(r.nodes, 0, member.rank) : own),
@@ -53,26 +47,28 @@ struct Population {
             feed[v].open(r, lanes);
         }
     }
-    T *normals(int64_t v, int64_t t) const {
-        return ahead.rows + ((t & (2 * ahead.steps - 1)) * width + v * L) * Step::drives;
-    }
-    // draws the normals of steps `from` … `to` − 1, of those that there are, if another needs them
+    // draws the normals of steps `from` … `to` − 1, of those that there are, before they are needed
     void draw(int64_t from, int64_t to) {
-        for (int64_t v = early.from; Step::drives && ahead.rows && v < early.to; ++v)
-            for (int64_t t = from < 0 ? 0 : from; t < Own::least(to, r.steps); ++t) {
+        for (int64_t v = early.from; Step::drives && v < early.to; ++v)
+            for (int64_t t = from; t < Own::least(to, r.steps); ++t) {
                 feed[v].draw(r, t);
-                for (int d = 0; d < Step::drives; ++d) feed[v].z[d].store(normals(v, t) + d * L);
+                for (int d = 0; d < Step::drives; ++d) feed[v].z[d].store(record.normals(v, t) + d * L);
             }
     }
-    // what vector v is given at step t; that of step `soon` is asked for in time
-    TM_ALWAYS void give(int64_t v, int64_t t, int64_t soon) {
-        if (!ahead.rows) return feed[v].to(r, t);
-        feed[v].read(t);
-        for (int d = 0; d < Step::drives; ++d) __builtin_prefetch(normals(v, soon) + d * L);
+    // where the normals of a step are, and those of one that comes soon; null where each draws its own
+    struct Given { const T *now, *soon; };
+    TM_ALWAYS Given given(int64_t t, int64_t soon) const {
+        return r.early ? Given{record.normals(0, t), record.normals(0, soon)} : Given{nullptr, nullptr};
     }
-    // its normals, after that
-    TM_ALWAYS const V *noise(int64_t v, int64_t t) const {
-        return ahead.rows ? reinterpret_cast<const V *>(normals(v, t)) : &feed[v].z[0];
+    // what vector v is given in phase p of step t, of which the normals are copied; those that come soon are asked for
+    template <int p> TM_ALWAYS void give(int64_t v, int64_t t, Given given, V *normals) {
+        if (p == 0 && !given.now) feed[v].to(r, t);
+        else if (p == 0) feed[v].read(t);
+        for (int d = 0; d < Step::drives; ++d) {
+            const int64_t place = (v * Step::drives + d) * L;
+            normals[d] = given.now ? V::load(given.now + place) : feed[v].z[d];
+            if (p == 0 && given.now) __builtin_prefetch(given.soon + place);
+        }
     }
     // What others wrote before is there after. Where they part, all work goes on in the first, the others have none.
     void meet() {

@@ -22,7 +22,9 @@ constexpr int own_arrivals(int before = Step::arrivals) {
 
 // What a simulation writes down: all of it for the adjoint, else what is needed to go on.
 struct Record : Arena {
+    static constexpr int ring = 2 * L;  // steps of normals, else
     T *x, *own, *past[Step::links], *table[Step::links][2];
+    T *drawn;  // normals, [step][vector][drive][lane], where they are drawn some steps before they are needed
     int64_t width, room;
     bool whole;
 
@@ -32,6 +34,7 @@ struct Record : Arena {
         const int64_t rows = whole ? Places::all_rows(r.steps) : Places::few_rows(r.early);
         x = take((whole ? r.steps + 1 : 1) * Step::states * width);
         own = take((whole ? r.steps : 1) * own_arrivals() * width);
+        drawn = take(r.early ? (whole ? r.steps : ring) * Step::drives * width : 0);
         for (int k = 0; k < Step::links; ++k) {
             const tm::LinkForm link = Step::link[k];
             if (!tm::delayed(link.form)) continue;
@@ -40,6 +43,7 @@ struct Record : Arena {
         }
     }
     T *state(int64_t t) const { return x + (whole ? t : 0) * Step::states * width; }
+    T *normals(int64_t v, int64_t t) const { return drawn + ((whole ? t : t & (ring - 1)) * width + v * L) * Step::drives; }
     // where arrival k of step t is written down, unless it is late
     T *arrived(int64_t t, int k) const { return own + ((whole ? t : 0) * own_arrivals() + own_arrivals(k)) * width; }
 };
@@ -49,13 +53,12 @@ TM_EXPORT int64_t record_size(const Run &r, bool whole) { return Record(r, nullp
 // one while others still read.
 struct Desk : Arena {
     T *sent[2], *later[2], *kept;
-    T *drawn;  // normals that one thread draws for another, see Drawn, a ring of 2 L steps
     Places places[Step::links];
 
     TM_ONCE Desk(const Run &r, T *base) : Arena{base} {
         const int64_t width = row_width(r.nodes);
         for (int turn = 0; turn < 2; ++turn) sent[turn] = take(Step::sends * width), later[turn] = take(Step::later * width);
-        kept = take(Step::kept * width), drawn = take(r.early ? 2 * L * Step::drives * width : 0);
+        kept = take(Step::kept * width);
         for (int k = 0; k < Step::links; ++k)
             if (sets(k)) places[k].take(*this, r, Step::link[k].channels, sets(k));
     }

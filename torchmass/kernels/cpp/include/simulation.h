@@ -6,13 +6,12 @@
 #include "population.h"
 
 struct Simulation : Desk, Population {
-    Record record;
     Line line[Step::links];
     const T *at[Step::arrivals ? Step::arrivals : 1];  // what arrives at this step
     V bad = V(T(0));
 
     TM_ONCE Simulation(const Run &r, int64_t simulation, const Graph &graph, T *memory, T *base, tm::Member &member)
-        : Desk(r, base), Population(r, simulation, graph, {drawn, L}, member), record(r, memory, r.path != nullptr) {
+        : Desk(r, base), Population(r, simulation, graph, Record(r, memory, r.path != nullptr), member) {
         for (int k = 0; k < Step::links; ++k) {
             if (!sets(k)) continue;
             Line &l = line[k];
@@ -26,9 +25,9 @@ struct Simulation : Desk, Population {
     using Population::take;
     TM_ONCE void start() {
         meet();
-        if (graph.apart) {
-            for (int k = 0; k < Step::links; ++k)
-                if (sets(k)) line[k].prepare(0);
+        for (int k = 0; graph.apart && k < Step::links; ++k)
+            if (sets(k)) line[k].prepare(0);
+        if (r.early) {
             draw(0, L - 1);
             meet();
             draw(L - 1, 2 * L - 1);
@@ -59,7 +58,7 @@ struct Simulation : Desk, Population {
             if (t >= r.steps - r.tail_rows[k]) keep_tail(k, x, t - (r.steps - r.tail_rows[k]));
         for (int k = 0; k < Step::links; ++k)
             if (tm::delayed(Step::link[k].form)) push(line[k], t + 1);
-        if (!graph.apart || (t + 1) % L) return;
+        if (!r.early || (t + 1) % L) return;
         if (!any_late()) meet();
         draw(t + L, t + 2 * L);  // up to step t + L − 1 they are there
     }
@@ -113,13 +112,14 @@ struct Simulation : Desk, Population {
     template <int p> void phase(int64_t t) {
         const T *x = record.state(t);
         T *next = record.state(t + 1);
+        const Given given = this->given(t, t + 4);
         for (int64_t v = own.from; v < own.to; ++v) {
-            V now[Step::states], a[Step::arrivals + 1], c[Step::kept + 1], s[Step::later + 1];
+            V now[Step::states], a[Step::arrivals + 1], c[Step::kept + 1], s[Step::later + 1], z[Step::drives + 1];
             load(now, x, v, Step::states), load(c, kept, v, Step::kept);
             for (int k = 0; k < Step::arrivals; ++k)
                 if (Step::arrival[k].level <= p) a[k] = V::load(at[k] + v * L);
-            if (p == 0) give(v, t, t + 4);
-            Step::phase(tm::Phase<p>(), fixed(v), now, &feed[v].u[0], noise(v, t), a, c, s);
+            give<p>(v, t, given, z);
+            Step::phase(tm::Phase<p>(), fixed(v), now, &feed[v].u[0], z, a, c, s);
             if (p == Step::phases - 1) save(next, v, now, Step::states);
             else save(kept, v, c, Step::kept);
             for (int k = 0; k < Step::arrivals; ++k)

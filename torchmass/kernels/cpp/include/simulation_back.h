@@ -5,15 +5,15 @@
 #ifndef TORCHMASS_SIMULATION_BACK_H
 #define TORCHMASS_SIMULATION_BACK_H
 
-#include "back_links.h"
+#include "slopes.h"
 
-struct SimulationBack : BackLinks {
+struct SimulationBack : Slopes {
     const T *at[Step::arrivals + 1];  // what arrived at this step
     int64_t row, due;
     bool lost = false;
 
     TM_ONCE SimulationBack(const Run &r, int64_t simulation, const Graph &graph, T *base, tm::Member &member, int64_t copy)
-        : BackLinks(r, simulation, graph, base, member, copy),
+        : Slopes(r, simulation, graph, base, member, copy),
           row(r.steps > r.transient ? (r.steps - 1 - r.transient) / r.every : -1), due(r.transient + row * r.every) {}
 
     // up to where nodes of others are read
@@ -31,7 +31,6 @@ struct SimulationBack : BackLinks {
     void end(int64_t t) {
         for (int k = 0; k < Step::links; ++k)
             if (sets(k)) late_back(k, t);
-        if (any_late() && (r.steps - t) % L == 0) draw(t - 2 * L, t - L);
         send_back(t);
         for (int64_t k = 0; k < r.tails; ++k)
             if (t >= r.steps - r.tail_rows[k] && r.g_tail[k]) tail(k, t);
@@ -41,7 +40,7 @@ struct SimulationBack : BackLinks {
     // what was written down of a step before this one is asked for in time: it has left the nearer caches
     TM_ALWAYS void foresee(int64_t t) {
         if (t < 0) return;
-        for (int64_t i = own.from * L; i < own.to * L; i += line_of_cache) {
+        for (int64_t i = first_own() * L; i < own.to * L; i += line_of_cache) {
             for (int s = 0; s < Step::states; ++s) __builtin_prefetch(record.state(t) + s * width + i);
             for (int k = 0; k < Step::arrivals; ++k) __builtin_prefetch(at[k] + i - 6 * far_apart(k));
         }
@@ -85,18 +84,24 @@ struct SimulationBack : BackLinks {
         return (link.form == tm::late ? link.channels : own_arrivals()) * width;
     }
     template <int p> void phase(int64_t t) {
+        constexpr int last = Step::phases - 1;
+        if constexpr (has_slopes) step_back_foretold(t), step_back(t);
+        else phase_of_all<p>(t);
+        if (graph.waits(last - p)) meet();
+    }
+    template <int p> void phase_of_all(int64_t t) {
         const T *x = record.state(t);
+        const Given feeding = given(t, t - 6);
         constexpr int last = Step::phases - 1;
         for (int64_t v = own.from; v < own.to; ++v) {
             V now[Step::states], back[Step::states], a[Step::arrivals + 1], found[Step::arrivals + 1];
             V later_now[Step::later + 1], given[Step::later + 1], c[Step::kept_back + 1], sums[Step::sums + 1];
-            V inputs[Step::timed + 1];
+            V inputs[Step::timed + 1], z[Step::drives + 1];
             load(now, x, v, Step::states), load(back, g, v, Step::states), load(sums, part, v, Step::sums);
             load(given, later_back, v, Step::later), load(c, kept, v, Step::kept_back);
             for (int k = 0; k < Step::arrivals; ++k) a[k] = V::load(at[k] + v * L);
-            if (p == 0) give(v, t, t - 4);
-            Step::back(tm::Phase<p>(), fixed(v), now, &feed[v].u[0], noise(v, t), a, given, back, found, inputs,
-                       later_now, c, sums);
+            give<p>(v, t, feeding, z);
+            Step::back(tm::Phase<p>(), fixed(v), now, &feed[v].u[0], z, a, given, back, found, inputs, later_now, c, sums);
             if (p == 0) save(later, v, later_now, Step::later);
             for (int k = 0; k < Step::arrivals; ++k)
                 if (Step::arrival[k].level == last - p) found[k].store(returning(k, t) + v * L);
@@ -107,7 +112,6 @@ struct SimulationBack : BackLinks {
             }
             save(part, v, sums, Step::sums);
         }
-        if (graph.waits(last - p)) meet();
     }
     void send_back(int64_t t) {
         for (int k = 0; k < Step::links; ++k)
@@ -120,10 +124,11 @@ struct SimulationBack : BackLinks {
             }
         for (int64_t v = own.from; v < own.to; ++v) {
             V now[Step::states], back[Step::states], sums[Step::sums + 1], given[Step::sends + 1];
-            load(now, record.state(t), v, Step::states), load(back, g, v, Step::states), load(sums, part, v, Step::sums);
+            load(now, record.state(t), v, Step::states), load(back, g, v, Step::states);
             load(given, sent_back, v, Step::sends);
+            load(sums, sent_part, v, Step::sums);
             Step::send_back(fixed(v), now, given, back, sums);
-            save(g, v, back, Step::states), save(part, v, sums, Step::sums);
+            save(g, v, back, Step::states), save(sent_part, v, sums, Step::sums);
         }
     }
     TM_ONCE void tail(int64_t k, int64_t t) {
@@ -140,22 +145,29 @@ struct SimulationBack : BackLinks {
     }
     // what has been added up goes on in double; `t` is a multiple of a tile
     void flush(int64_t t) {
-        for (int k = 0; k < Step::sums; ++k)
-            for (int64_t i = k * width + own.from * L; i < k * width + own.to * L; ++i) sum[i] += double(part[i]), part[i] = 0;
-        if (!any_late() && graph.apart) {
-            meet();  // also for the gradients of weights
-            draw(t - 2 * tile, t - tile);
+        flush(sent_sum, sent_part, own.from, own.to);
+        flush(sum, part, first_own(), own.to);
+        if (!any_late() && graph.apart) meet();
+        if constexpr (has_slopes) {
+            settle(t, Own::least(t + tile, r.steps));
+            flush(sum, part, early.from, last_early());
+            foretell(t - 2 * tile, t - tile);
         }
         sum_weights(t);
+    }
+    void flush(double *to, T *from, int64_t first, int64_t last) {
+        for (int k = 0; k < Step::sums; ++k)
+            for (int64_t i = k * width + first * L; i < k * width + last * L; ++i) to[i] += double(from[i]), from[i] = 0;
     }
     TM_ONCE void finish() {
         for (int k = 0; k < Step::links; ++k)
             if (sets(k) && r.g_before[k]) before_back(k);
+        if (foretold) meet();
         for (int64_t v = own.from; v < own.to; ++v) {
             for (int s = 0; s < Step::states; ++s) put(r.g_x0[s], v, V::load(g + s * width + v * L));
             for (int l = 0; l < lanes(v); ++l) {
                 double total[Step::sums + 1], found[Step::wanted + 1];
-                for (int k = 0; k < Step::sums; ++k) total[k] = sum[k * width + v * L + l];
+                for (int k = 0; k < Step::sums; ++k) total[k] = sum[k * width + v * L + l] + sent_sum[k * width + v * L + l];
                 Step::close(constants[v].leaf[l], r.dt, total, found);
                 for (int k = 0; k < Step::wanted; ++k) r.sums[k * r.lanes + first + v * L + l] = found[k];
             }

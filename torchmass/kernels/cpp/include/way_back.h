@@ -6,22 +6,14 @@
 #include "population.h"
 
 struct WayBack : BackDesk, Population {
-    Record record;
     const int64_t copy;         // of the gradients of weights and delays
     Line line[Step::links][2];  // of what comes back to those who sent it, time running backwards
     Correlation correlation[Step::links][2];
 
     TM_ONCE WayBack(const Run &r, int64_t simulation, const Graph &graph, T *base, tm::Member &member, int64_t copy)
-        : BackDesk(r, base), Population(r, simulation, graph, {lead ? drawn : nullptr, lead}, member),
-          record(r, r.path + simulation * record_size(r, true), true), copy(copy) {
+        : BackDesk(r, base), Population(r, simulation, graph, written(r, simulation), member), copy(copy) {
         for (int64_t k = size * member.rank / member.size; k < size * (member.rank + 1) / member.size; ++k) base[k] = 0;
         meet();
-        if (ahead.rows) {
-            const int64_t last = any_late() ? r.steps - lead : (r.steps - 1) / lead * lead;
-            draw(last, r.steps);
-            meet();
-            draw(last - lead, last);
-        }
         for (int64_t v = own.from; v < own.to; ++v)
             for (int s = 0; s < Step::states; ++s)
                 (r.g_end[s] ? take(r.g_end[s], v) : V(T(0))).store(g + s * width + v * L);
@@ -29,6 +21,9 @@ struct WayBack : BackDesk, Population {
             for (int set = 0; set < sets(k); ++set) open(k, set);
     }
     using Population::take;
+    TM_ONCE static Record written(const Run &r, int64_t simulation) {
+        return Record(r, r.path + simulation * record_size(r, true), true);
+    }
     bool gradient(int arrival) const { return r.g_weights[Step::arrival[arrival].link]; }
     double *weights(int link) const {
         return r.g_weights[link] ? r.g_weights[link] + copy * r.counts[link] : nullptr;
@@ -43,9 +38,9 @@ struct WayBack : BackDesk, Population {
     }
     void output_back(const T *x, int64_t v, V given) {
         V now[Step::states], back[Step::states], sums[Step::sums + 1];
-        load(now, x, v, Step::states), load(back, g, v, Step::states), load(sums, part, v, Step::sums);
+        load(now, x, v, Step::states), load(back, g, v, Step::states), load(sums, sent_part, v, Step::sums);
         Step::output_back(fixed(v), now, given, back, sums);
-        save(g, v, back, Step::states), save(part, v, sums, Step::sums);
+        save(g, v, back, Step::states), save(sent_part, v, sums, Step::sums);
     }
     TM_ONCE void open(int k, int set) {
         Line &l = line[k][set];
