@@ -28,6 +28,7 @@ from torchmass.undefined import tolerance
 
 WORK_OF_A_THREAD = 100_000  # ns that make up for waking a thread
 NANOSECONDS = 0.02  # of one operation on one lane
+LINE = 64  # bytes of the cache, in which a kernel reads what was written down whole
 
 
 class Call(NamedTuple):
@@ -138,6 +139,7 @@ def prepared(call: Call, starts: Sequence[Tensor], leaves: Sequence[Tensor]) -> 
 def adjoint(call: Call, leaves: Sequence[Tensor], path: Tensor, given: Sequence[Tensor | None]) -> list[Tensor]:
     """The gradients of the starts and of the wanted leaves, from those of the rows and of the ends, where given."""
     kernel, dtype, states = KERNELS[call.kernel], path.dtype, len(KERNELS[call.kernel].step.states)
+    path = path if path.data_ptr() % LINE == 0 else path.clone()  # as hooks of saved tensors may have laid it
     given = [None if gradient is None else gradient.contiguous() for gradient in given]
     rows = dict(zip(call.kept, given, strict=False))
     # those that are constant in time come first, then inputs that are not, then what links have

@@ -96,11 +96,11 @@ struct SimulationBack : Slopes {
         for (int64_t v = own.from; v < own.to; ++v) {
             V now[Step::states], back[Step::states], a[Step::arrivals + 1], found[Step::arrivals + 1];
             V later_now[Step::later + 1], given[Step::later + 1], c[Step::kept_back + 1], sums[Step::sums + 1];
-            V inputs[Step::timed + 1], z[Step::drives + 1];
+            V inputs[Step::timed + 1];
             load(now, x, v, Step::states), load(back, g, v, Step::states), load(sums, part, v, Step::sums);
             load(given, later_back, v, Step::later), load(c, kept, v, Step::kept_back);
             for (int k = 0; k < Step::arrivals; ++k) a[k] = V::load(at[k] + v * L);
-            give<p>(v, t, feeding, z);
+            const V *z = give<p>(v, t, feeding);
             Step::back(tm::Phase<p>(), fixed(v), now, &feed[v].u[0], z, a, given, back, found, inputs, later_now, c, sums);
             if (p == 0) save(later, v, later_now, Step::later);
             for (int k = 0; k < Step::arrivals; ++k)

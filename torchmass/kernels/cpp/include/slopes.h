@@ -31,11 +31,11 @@ struct Slopes : BackLinks {
     // of vector v at step t: of its state, of what arrived, of sums, of inputs
     TM_ALWAYS void find(int64_t v, int64_t t, V *found) {
         V now[Step::states], back[Step::states], a[Step::arrivals + 1], to[Step::arrivals + 1], inputs[Step::timed + 1];
-        V z[Step::drives + 1], sums[Step::sums + 1], none[1];
+        V sums[Step::sums + 1], none[1];
         load(now, record.state(t), v, Step::states);
         for (int k = 0; k < Step::arrivals; ++k) a[k] = V::load(record.arrived(t, k) + v * L);
         for (int k = 0; k < Step::sums; ++k) sums[k] = V(T(0));
-        give<0>(v, t, given(t, t - 6), z);
+        const V *z = give<0>(v, t, given(t, t - 6));
         back[0] = V(T(1));
         Step::back(tm::Phase<0>(), fixed(v), now, &feed[v].u[0], z, a, none, back, to, inputs, none, none, sums);
         *found++ = back[0];
