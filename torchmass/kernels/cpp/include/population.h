@@ -27,8 +27,8 @@ struct Population {
     Feed *feed;
 
     TM_ONCE Population(const Run &r, int64_t simulation, const Graph &graph, const Record &record, tm::Member &member)
-        : r(r), graph(graph), record(record), member(member), simulation(simulation), vectors((r.nodes + L - 1) / L), width(row_width(r.nodes)),
-          first(simulation * r.nodes), live(int(r.nodes - (vectors - 1) * L)),
+        : r(r), graph(graph), record(record), member(member), simulation(simulation),
+          vectors((r.nodes + L - 1) / L), width(row_width(r.nodes)), first(simulation * r.nodes), live(int(r.nodes - (vectors - 1) * L)),
           own(r.early ? Own(r.nodes, 0, !member.rank) : Own(r.nodes, member.rank, member.size)),
           early(r.early && member.size > 1 ? Own(r.nodes, 0, member.rank) : own),
           constants(new Constants[vectors]), feed(new Feed[vectors]) {
@@ -56,19 +56,19 @@ struct Population {
             }
     }
     // where the normals of a step are, and those of one that comes soon; null where each draws its own
-    struct Given { const T *now, *soon; };
-    TM_ALWAYS Given given(int64_t t, int64_t soon) const {
-        return r.early ? Given{record.normals(0, t), record.normals(0, soon)} : Given{nullptr, nullptr};
+    struct Normals { const T *now, *soon; };
+    TM_ALWAYS Normals normals(int64_t t, int64_t soon) const {
+        return r.early ? Normals{record.normals(0, t), record.normals(0, soon)} : Normals{nullptr, nullptr};
     }
     // Gives vector v what it has in phase p of step t, of which the normals are returned; those that come soon are asked
     // for. They are read where they lie, in whole lines of the cache: a copy costs 2 % of a run.
-    template <int p> TM_ALWAYS const V *give(int64_t v, int64_t t, Given given) {
-        if (p == 0 && !given.now) feed[v].to(r, t);
+    template <int p> TM_ALWAYS const V *give(int64_t v, int64_t t, Normals drawn) {
+        if (p == 0 && !drawn.now) feed[v].to(r, t);
         else if (p == 0) feed[v].read(t);
-        if (!given.now) return &feed[v].z[0];
+        if (!drawn.now) return &feed[v].z[0];
         const int64_t place = v * Step::drives * L;
-        for (int d = 0; p == 0 && d < Step::drives; ++d) __builtin_prefetch(given.soon + place + d * L);
-        return reinterpret_cast<const V *>(given.now + place);
+        for (int d = 0; p == 0 && d < Step::drives; ++d) __builtin_prefetch(drawn.soon + place + d * L);
+        return reinterpret_cast<const V *>(drawn.now + place);
     }
     // What others wrote before is there after. Where they part, all work goes on in the first, the others have none.
     void meet() {

@@ -112,13 +112,13 @@ struct Simulation : Desk, Population {
     template <int p> void phase(int64_t t) {
         const T *x = record.state(t);
         T *next = record.state(t + 1);
-        const Given given = this->given(t, t + 4);
+        const Normals drawn = normals(t, t + 4);
         for (int64_t v = own.from; v < own.to; ++v) {
             V now[Step::states], a[Step::arrivals + 1], c[Step::kept + 1], s[Step::later + 1];
             load(now, x, v, Step::states), load(c, kept, v, Step::kept);
             for (int k = 0; k < Step::arrivals; ++k)
                 if (Step::arrival[k].level <= p) a[k] = V::load(at[k] + v * L);
-            const V *z = give<p>(v, t, given);
+            const V *z = give<p>(v, t, drawn);
             Step::phase(tm::Phase<p>(), fixed(v), now, &feed[v].u[0], z, a, c, s);
             if (p == Step::phases - 1) save(next, v, now, Step::states);
             else save(kept, v, c, Step::kept);

@@ -91,7 +91,7 @@ struct SimulationBack : Slopes {
     }
     template <int p> void phase_of_all(int64_t t) {
         const T *x = record.state(t);
-        const Given feeding = given(t, t - 6);
+        const Normals drawn = normals(t, t - 6);
         constexpr int last = Step::phases - 1;
         for (int64_t v = own.from; v < own.to; ++v) {
             V now[Step::states], back[Step::states], a[Step::arrivals + 1], found[Step::arrivals + 1];
@@ -100,7 +100,7 @@ struct SimulationBack : Slopes {
             load(now, x, v, Step::states), load(back, g, v, Step::states), load(sums, part, v, Step::sums);
             load(given, later_back, v, Step::later), load(c, kept, v, Step::kept_back);
             for (int k = 0; k < Step::arrivals; ++k) a[k] = V::load(at[k] + v * L);
-            const V *z = give<p>(v, t, feeding);
+            const V *z = give<p>(v, t, drawn);
             Step::back(tm::Phase<p>(), fixed(v), now, &feed[v].u[0], z, a, given, back, found, inputs, later_now, c, sums);
             if (p == 0) save(later, v, later_now, Step::later);
             for (int k = 0; k < Step::arrivals; ++k)

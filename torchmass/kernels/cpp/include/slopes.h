@@ -35,7 +35,7 @@ struct Slopes : BackLinks {
         load(now, record.state(t), v, Step::states);
         for (int k = 0; k < Step::arrivals; ++k) a[k] = V::load(record.arrived(t, k) + v * L);
         for (int k = 0; k < Step::sums; ++k) sums[k] = V(T(0));
-        const V *z = give<0>(v, t, given(t, t - 6));
+        const V *z = give<0>(v, t, normals(t, t - 6));
         back[0] = V(T(1));
         Step::back(tm::Phase<0>(), fixed(v), now, &feed[v].u[0], z, a, none, back, to, inputs, none, none, sums);
         *found++ = back[0];
