@@ -9,7 +9,7 @@ constexpr int64_t tile = 64;  // steps after which sums go on in double
 // those after which gradients of weights at once do: of a list a sum over lanes is taken for each connection every time
 constexpr int64_t kept_steps(int form) { return form == tm::sparse ? 2 * tile : tile; }
 
-// Where a step back is what came times slopes, see Slopes, how many of these it has.
+// Whether a step back is what came times slopes, see Slopes, and how many of these it has.
 constexpr bool has_slopes = Step::states == 1 && Step::phases == 1 && Step::later == 0 && !any_late();
 constexpr int slopes_of_step = 1 + Step::arrivals + Step::sums + Step::timed;
 

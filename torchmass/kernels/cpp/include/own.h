@@ -2,6 +2,7 @@
 #ifndef TORCHMASS_OWN_H
 #define TORCHMASS_OWN_H
 
+#include "crew.h"
 #include "run.h"
 
 constexpr int64_t line_of_cache = 64 / sizeof(T);  // numbers
@@ -33,7 +34,7 @@ struct Own {
 
 // how many threads share a simulation, and whether one of them does what can be done apart from the steps
 TM_ONCE static int64_t crew_of(const Run &r) {
-    const int64_t most = r.early ? 2 : Own::least(Own::most(r.nodes), 32), count = r.lanes / r.nodes;
+    const int64_t most = r.early ? 2 : Own::least(Own::most(r.nodes), tm::Crew::most), count = r.lanes / r.nodes;
     return r.threads < count ? 1 : Own::least(r.threads / count, most);
 }
 TM_ONCE static bool works_apart(const Run &r) { return r.early && crew_of(r) > 1; }
