@@ -2,7 +2,6 @@
 #ifndef TORCHMASS_GRAPH_H
 #define TORCHMASS_GRAPH_H
 
-#include <new>
 #include "gather.h"
 #include "line.h"
 #include "shorts.h"
@@ -13,7 +12,6 @@ constexpr double least_lag = Step::middle ? 1.5 : 1.0;  // steps of the past tha
 
 // The links of one simulation, or of all where they share them, as sums are taken of them, forward or backward.
 struct Graph {
-    static constexpr std::align_val_t line{64};  // of the cache
     T *matrix[Step::links] = {};
     Pairs pairs[Step::links];
     Edges edges[Step::links][1 + Step::middle];  // read as the step begins, and in its middle
@@ -29,7 +27,7 @@ struct Graph {
             if (form == tm::total) continue;
             const T *weights = r.weights[k] + simulation * r.apart[2 * k];
             if (form == tm::dense) {
-                matrix[k] = new (line) T[n * width];
+                matrix[k] = new (line_start) T[n * width];
                 spread_out(matrix[k], width, weights, n, !back);
                 continue;
             }
@@ -59,7 +57,7 @@ struct Graph {
         return false;
     }
     TM_ONCE ~Graph() {
-        for (T *m : matrix) ::operator delete[](m, line);
+        for (T *m : matrix) ::operator delete[](m, line_start);
     }
 };
 TM_ONCE static bool shared(const Run &r) {

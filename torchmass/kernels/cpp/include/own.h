@@ -2,9 +2,11 @@
 #ifndef TORCHMASS_OWN_H
 #define TORCHMASS_OWN_H
 
+#include <new>
 #include "crew.h"
 #include "run.h"
 
+constexpr std::align_val_t line_start{64};          // of the cache
 constexpr int64_t line_of_cache = 64 / sizeof(T);  // numbers
 
 // how far apart rows of all nodes lie

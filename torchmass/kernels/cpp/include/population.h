@@ -12,8 +12,8 @@
 // Threads that share it each take some nodes, and meet where one reads what another sent. Where they would meet at nearly
 // every step, there are two: the first takes all steps, the other what can be done apart from these (`Run::early`). That is
 // the noise, which is written down for the way back, and sums over what was sent some time ago, a vector of steps before
-// they are needed, and on the way back the gradients of weights and delays, some steps later. They meet once in a vector of
-// steps, or in a tile.
+// they are needed, and on the way back slopes of steps before, and gradients of weights and delays some steps later. They
+// meet once in a vector of steps, or in a tile.
 struct Population {
     const Run &r;
     const Graph &graph;
@@ -28,7 +28,8 @@ struct Population {
 
     TM_ONCE Population(const Run &r, int64_t simulation, const Graph &graph, const Record &record, tm::Member &member)
         : r(r), graph(graph), record(record), member(member), simulation(simulation),
-          vectors((r.nodes + L - 1) / L), width(row_width(r.nodes)), first(simulation * r.nodes), live(int(r.nodes - (vectors - 1) * L)),
+          vectors((r.nodes + L - 1) / L), width(row_width(r.nodes)), first(simulation * r.nodes),
+          live(int(r.nodes - (vectors - 1) * L)),
           own(r.early ? Own(r.nodes, 0, !member.rank) : Own(r.nodes, member.rank, member.size)),
           early(r.early && member.size > 1 ? Own(r.nodes, 0, member.rank) : own),
           constants(new Constants[vectors]), feed(new Feed[vectors]) {

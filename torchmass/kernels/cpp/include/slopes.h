@@ -44,14 +44,14 @@ struct Slopes : BackLinks {
         for (int k = 0; k < Step::timed; ++k) *found++ = inputs[k];
     }
     // what goes on from `back` to the state and to what arrived
-    TM_ALWAYS void carry_on(int64_t v, int64_t t, V back, const V *slopes) {
-        (slopes[0] * back).store(g + v * L);
-        for (int k = 0; k < Step::arrivals; ++k) (slopes[1 + k] * back).store(returning(k, t) + v * L);
+    TM_ALWAYS void carry_on(int64_t v, int64_t t, V back, const V *found) {
+        (found[0] * back).store(g + v * L);
+        for (int k = 0; k < Step::arrivals; ++k) (found[1 + k] * back).store(returning(k, t) + v * L);
     }
     // and to the parameters
-    TM_ALWAYS void add_up(int64_t v, int64_t t, V back, const V *slopes, V *sums) {
-        for (int k = 0; k < Step::sums; ++k) sums[k] = tm::fma(*slopes++, back, sums[k]);
-        for (int k = 0; k < Step::timed; ++k) put(r.each[k] + t * r.lanes, v, *slopes++ * back);
+    TM_ALWAYS void add_up(int64_t v, int64_t t, V back, const V *found, V *sums) {
+        for (int k = 0; k < Step::sums; ++k) sums[k] = tm::fma(*found++, back, sums[k]);
+        for (int k = 0; k < Step::timed; ++k) put(r.each[k] + t * r.lanes, v, *found++ * back);
     }
     // a step of those whose slopes are not known
     void step_back(int64_t t) {

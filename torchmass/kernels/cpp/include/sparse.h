@@ -3,11 +3,9 @@
 #ifndef TORCHMASS_SPARSE_H
 #define TORCHMASS_SPARSE_H
 
-#include <new>
 #include "turns.h"
 
 struct Sparse {
-    static constexpr std::align_val_t line{64};  // of the cache
     int64_t nodes = 0, count = 0, upper = 0;     // how far the upper half of a window lies after the lower one
     const int32_t *to, *from;                    // of every connection, sorted by `to`
     int64_t *begin = nullptr, *over = nullptr;   // of the turns of a vector; of the connections left over, of a node
@@ -27,7 +25,7 @@ struct Sparse {
             for (int l = 0; l < L; ++l) over[v * L + l + 1] = over[v * L + l] + turns.end[l] - turns.next[l];
         }
         const int64_t size = begin[vectors] * L, rest = over[vectors * L];
-        first = new uint16_t[size / L + 1], at = new uint16_t[size + 1](), weight = new (line) T[size * each + 1]();
+        first = new uint16_t[size / L + 1], at = new uint16_t[size + 1](), weight = new (line_start) T[size * each + 1]();
         left = new T[rest + 1], other = new int32_t[rest + 1];
         for (int64_t v = 0; v < vectors; ++v) fill(v, Turns(list, v, vectors), weights);
     }
@@ -86,7 +84,7 @@ struct Sparse {
         }
     }
     TM_ONCE ~Sparse() {
-        ::operator delete[](weight, line);
+        ::operator delete[](weight, line_start);
         delete[] begin;
         delete[] over;
         delete[] first;

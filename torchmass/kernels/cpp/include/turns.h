@@ -3,7 +3,7 @@
 #ifndef TORCHMASS_TURNS_H
 #define TORCHMASS_TURNS_H
 
-#include "run.h"
+#include "own.h"
 
 #ifdef TM_PICKS
 constexpr int32_t window = 2 * L;    // nodes that one instruction picks from
@@ -63,12 +63,14 @@ struct Turns {
     int32_t other(int l, int64_t i) const { return next[l] + i < end[l] ? list.other[next[l] + i] : none; }
     // how many lanes the next one serves
     int look() {
-        int32_t lowest = none, lanes = 0;
+        int32_t lowest = none;
+        int lanes = 0;
         for (int l = 0; l < L; ++l) lowest = others[0][l] < lowest ? others[0][l] : lowest;
         first = lowest < last ? lowest / L * L : last;
-        for (int l = 0; l < L; ++l) lanes += others[0][l] < first + window, taken[l] = 0;
+        for (int l = 0; l < L; ++l) taken[l] = 0;
         for (int i = 0; i < each; ++i)
             for (int l = 0; l < L; ++l) taken[l] += others[i][l] < first + window;
+        for (int l = 0; l < L; ++l) lanes += taken[l] > 0;
         return lanes;
     }
     void take() {
