@@ -17,31 +17,24 @@ struct Sparse {
     TM_ONCE void build(int64_t all, int64_t edges, const int32_t *ends, const T *weights, bool back) {
         nodes = all, count = edges, to = ends, from = ends + edges;
         const int64_t vectors = (nodes + L - 1) / L;
-        const ByNode list(vectors * L, count, back ? from : to, back ? to : from);
+        const ByNode list(vectors * L, count, back ? from : to, back ? to : from, weights);
         upper = vectors > 1 ? L : 0, begin = new int64_t[vectors + 1](), over = new int64_t[vectors * L + 1]();
         for (int64_t v = 0; v < vectors; ++v) {
             Turns turns(list, v, vectors);
             for (begin[v + 1] = begin[v]; turns.look() >= fewest; ++begin[v + 1]) turns.take();
-            for (int l = 0; l < L; ++l) over[v * L + l + 1] = over[v * L + l] + turns.end[l] - turns.next[l];
+            for (int l = 0; l < L; ++l) over[v * L + l + 1] = over[v * L + l] + list.bound[v * L + l + 1] - turns.next[l];
         }
         const int64_t size = begin[vectors] * L, rest = over[vectors * L];
-        first = new uint16_t[size / L + 1], at = new uint16_t[size + 1](), weight = new (line_start) T[size * each + 1]();
+        first = new uint16_t[size / L + 1], at = new uint16_t[size + 1], weight = new (line_start) T[size * each + 1];
         left = new T[rest + 1], other = new int32_t[rest + 1];
-        for (int64_t v = 0; v < vectors; ++v) fill(v, Turns(list, v, vectors), weights);
+        for (int64_t v = 0; v < vectors; ++v) fill(v, Turns(list, v, vectors));
     }
-    TM_ONCE void fill(int64_t v, Turns turns, const T *weights) {
-        const auto weight_of = [&](int l, int64_t i) { return weights[turns.list.edge[turns.next[l] + i]]; };
-        for (int64_t k = begin[v]; k < begin[v + 1]; ++k, turns.take()) {
-            turns.look(), first[k] = uint16_t(turns.first);
-            for (int l = 0; l < L; ++l)
-                for (int i = 0; i < turns.taken[l]; ++i) {
-                    weight[(k * each + i) * L + l] = weight_of(l, i);
-                    at[k * L + l] = uint16_t(at[k * L + l] | (turns.others[i][l] - turns.first) << 8 * i);
-                }
-        }
+    TM_ONCE void fill(int64_t v, Turns turns) {
+        for (int64_t k = begin[v]; k < begin[v + 1]; ++k, turns.take())
+            turns.look(), first[k] = uint16_t(turns.first), turns.write(at + k * L, weight + k * each * L);
         for (int l = 0; l < L; ++l)
-            for (int64_t e = over[v * L + l], i = 0; e < over[v * L + l + 1]; ++e, ++i)
-                left[e] = weight_of(l, i), other[e] = turns.other(l, i);
+            for (int64_t e = over[v * L + l], k = turns.next[l]; e < over[v * L + l + 1]; ++e, ++k)
+                left[e] = turns.list.weight[k], other[e] = turns.list.other[k];
     }
     // the first connection to this node or one after it
     int64_t first_to(int64_t node) const {
@@ -53,6 +46,17 @@ struct Sparse {
     }
     // out[i] = Σ of weights · sent for vectors `v` … `last` − 1 of i
     void product(const T *sent, T *out, int64_t v, int64_t last) const {
+        all_finite(sent) ? sums<true>(sent, out, v, last) : sums<false>(sent, out, v, last);
+        for (int64_t i = nodes; i < last * L; ++i) out[i] = out[nodes - 1];
+    }
+    bool all_finite(const T *sent) const {
+        V sum(T(0));
+        bool finite = true;
+        for (int64_t i = 0; i < nodes; i += L) sum += V::load(sent + i) * V(T(0));
+        for (int l = 0; l < L; ++l) finite &= sum[l] == 0;
+        return finite;
+    }
+    template <bool finite> void sums(const T *sent, T *out, int64_t v, int64_t last) const {
         constexpr int together = 4 / each;  // turns
         for (; v < last; ++v) {
             V sum[4];
@@ -61,19 +65,19 @@ struct Sparse {
             int64_t k = begin[v];
             for (; k + together <= begin[v + 1]; k += together)
 #pragma GCC unroll 4
-                for (int i = 0; i < together; ++i) turn(sent, k + i, sum + i * each);
-            for (; k < begin[v + 1]; ++k) turn(sent, k, sum);
+                for (int i = 0; i < together; ++i) turn<finite>(sent, k + i, sum + i * each);
+            for (; k < begin[v + 1]; ++k) turn<finite>(sent, k, sum);
             ((sum[0] + sum[1]) + (sum[2] + sum[3])).store(out + v * L);
             if (fewest > 1 && over[v * L] < over[v * L + L]) add_left(sent, out, v);
         }
-        for (int64_t i = nodes; i < last * L; ++i) out[i] = out[nodes - 1];
     }
-    TM_ALWAYS void turn(const T *sent, int64_t k, V *sum) const {
+    // a lane without a connection takes some number, of which only an infinite one times 0 is not 0
+    template <bool finite> TM_ALWAYS void turn(const T *sent, int64_t k, V *sum) const {
 #pragma GCC unroll 2
         for (int i = 0; i < each; ++i) {
             const V w = V::load(weight + (k * each + i) * L);
             const V x = picked(sent + first[k], upper, at + k * L, i, tm::places<L>());
-            sum[i] = tm::fma(w, tm::select(w != V(T(0)), x, V(T(0))), sum[i]);  // of one not connected x may be infinite
+            sum[i] = tm::fma(w, finite ? x : tm::select(w != V(T(0)), x, V(T(0))), sum[i]);
         }
     }
     void add_left(const T *sent, T *out, int64_t v) const {

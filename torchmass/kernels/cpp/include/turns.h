@@ -28,42 +28,45 @@ TM_ALWAYS static V picked(const T *values, int64_t upper, const uint16_t *at, in
 #endif
 }
 
-// Connections by the node that is summed for, of each by the other one.
+// Connections by the node that is summed for, of each the node at its other end and the weight. Before those of a node, and
+// after the last, lie as many that are none as a turn takes of a lane.
 struct ByNode {
-    int64_t *bound;
-    int32_t *edge, *other;  // which it is, and the node at its other end
+    static constexpr int32_t none = INT32_MAX;
+    int64_t *bound;  // where those that are none begin
+    int32_t *other;
+    T *weight;
 
-    TM_ONCE ByNode(int64_t nodes, int64_t count, const int32_t *rows, const int32_t *columns)
-        : bound(new int64_t[nodes + 2]()), edge(new int32_t[count + 1]), other(new int32_t[count + 1]) {
+    TM_ONCE ByNode(int64_t nodes, int64_t count, const int32_t *rows, const int32_t *columns, const T *weights) {
+        const int64_t size = count + (nodes + 1) * each;
+        bound = new int64_t[nodes + 2](), other = new int32_t[size], weight = new T[size];
         for (int64_t e = 0; e < count; ++e) ++bound[rows[e] + 2];
-        for (int64_t i = 2; i <= nodes; ++i) bound[i] += bound[i - 1];
+        for (int64_t i = 1; i <= nodes; ++i) bound[i] += bound[i - 1] + each;
+        for (int64_t k = 0; k < size; ++k) other[k] = none, weight[k] = 0;
         for (int64_t e = 0; e < count; ++e) {
             const int64_t k = bound[rows[e] + 1]++;
-            edge[k] = int32_t(e), other[k] = columns[e];
+            other[k] = columns[e], weight[k] = weights[e];
         }
     }
     TM_ONCE ~ByNode() {
         delete[] bound;
-        delete[] edge;
         delete[] other;
+        delete[] weight;
     }
 };
 
 struct Turns {
-    static constexpr int32_t none = INT32_MAX;
     const ByNode &list;
-    const int32_t last;                               // window
-    int32_t first = 0, others[each][L], taken[L];     // of the window; the next ones, and how many of these are in it
-    int64_t next[L], end[L];
+    const int32_t last;                            // window
+    int32_t first = 0, others[each][L], taken[L];  // of the window; the next ones, and how many of these are in it
+    int64_t next[L];
 
     Turns(const ByNode &list, int64_t v, int64_t vectors) : list(list), last(int32_t(vectors > 1 ? vectors - 2 : 0) * L) {
-        for (int l = 0; l < L; ++l) next[l] = list.bound[v * L + l], end[l] = list.bound[v * L + l + 1], taken[l] = 0;
+        for (int l = 0; l < L; ++l) next[l] = list.bound[v * L + l] + each, taken[l] = 0;
         take();
     }
-    int32_t other(int l, int64_t i) const { return next[l] + i < end[l] ? list.other[next[l] + i] : none; }
     // how many lanes the next one serves
     int look() {
-        int32_t lowest = none;
+        int32_t lowest = list.none;
         int lanes = 0;
         for (int l = 0; l < L; ++l) lowest = others[0][l] < lowest ? others[0][l] : lowest;
         first = lowest < last ? lowest / L * L : last;
@@ -73,11 +76,20 @@ struct Turns {
         for (int l = 0; l < L; ++l) lanes += taken[l] > 0;
         return lanes;
     }
+    // places and weights of it, without a branch for each: half of them are none
+    void write(uint16_t *at, T *weight) const {
+        for (int l = 0; l < L; ++l) at[l] = 0;
+        for (int i = 0; i < each; ++i)
+            for (int l = 0; l < L; ++l) {
+                const int64_t in = -int64_t(i < taken[l]);
+                at[l] = uint16_t(at[l] | ((others[i][l] - first) & in) << 8 * i);
+                weight[i * L + l] = list.weight[(next[l] + i) & in];
+            }
+    }
     void take() {
-        for (int l = 0; l < L; ++l) {
-            next[l] += taken[l];
-            for (int i = 0; i < each; ++i) others[i][l] = other(l, i);
-        }
+        for (int l = 0; l < L; ++l) next[l] += taken[l];
+        for (int i = 0; i < each; ++i)
+            for (int l = 0; l < L; ++l) others[i][l] = list.other[next[l] + i];
     }
 };
 
