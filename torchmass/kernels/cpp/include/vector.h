@@ -161,14 +161,15 @@ TM_INLINE f64 native_first(const double *from, f64 others, int count) {
 // the values of a window of two vectors that byte `byte` of each of `at` names, in one instruction
 #if TM_VECTOR_BYTES == 64 && defined(__AVX512F__) && !defined(__clang__)
 #define TM_PICKS
-typedef std::uint16_t u16x16 __attribute__((vector_size(32), aligned(2), may_alias));
-typedef std::uint16_t u16x8 __attribute__((vector_size(16), aligned(2), may_alias));
+typedef short i16x16 __attribute__((vector_size(32), aligned(2), may_alias));
+typedef short i16x8 __attribute__((vector_size(16), aligned(2), may_alias));
 TM_INLINE f32 native_pick(f32 first, f32 second, const std::uint16_t *at, int byte) {
-    const i32 places = __builtin_convertvector(*reinterpret_cast<const u16x16 *>(at), i32);
+    // GCC takes four instructions to convert a vector
+    const i32 places = __builtin_ia32_pmovzxwd512_mask(*reinterpret_cast<const i16x16 *>(at), i32{}, -1);
     return __builtin_shuffle(first, second, places >> 8 * byte);  // of which only the lowest bits count
 }
 TM_INLINE f64 native_pick(f64 first, f64 second, const std::uint16_t *at, int byte) {
-    const i64 places = __builtin_convertvector(*reinterpret_cast<const u16x8 *>(at), i64);
+    const i64 places = __builtin_ia32_pmovzxwq512_mask(*reinterpret_cast<const i16x8 *>(at), i64{}, -1);
     return __builtin_shuffle(first, second, places >> 8 * byte);
 }
 #endif
