@@ -39,6 +39,14 @@ def test_a_simulation_is_the_same_to_the_bit_whoever_shares_it(link, method, is_
         assert_equal(one, shared(threads, monkeypatch, link, method=method))
 
 
+@pytest.mark.parametrize("is_early", [False, True], ids=["nodes", "early"])
+def test_so_it_is_where_some_nodes_fill_no_vector(is_early, monkeypatch):
+    monkeypatch.setattr(call, "crew", lambda *_: Crew(3, is_early))
+    one, two = (shared(threads, monkeypatch, "at once", n=50) for threads in (1, 3))
+    assert_close(one, found(network("at once", n=50), "eager"))
+    assert_equal(one, two)
+
+
 @pytest.mark.parametrize("link", ["at once", "late", "late, held, nearest"])
 @pytest.mark.parametrize(("duration", "horizon"), [(16.0, 41), (1.3, None), (102.4, None), (133.7, 701)])
 def test_so_it_is_over_few_steps_and_many_and_where_gradients_are_cut(link, duration, horizon, monkeypatch):
@@ -60,10 +68,11 @@ def test_so_are_a_run_from_a_history_and_its_gradient(link, monkeypatch):
         torch.testing.assert_close(one, expected, rtol=1e-11, atol=1e-13)
 
 
+@pytest.mark.parametrize("link", ["at once", "late"])
 @pytest.mark.parametrize("steps", [1, 13, 64, 100])
-def test_two_halves_of_a_run_that_is_shared_are_the_whole_to_the_bit(steps, monkeypatch):
+def test_two_halves_of_a_run_that_is_shared_are_the_whole_to_the_bit(steps, link, monkeypatch):
     monkeypatch.setattr(call, "threads", lambda *_: 2)
-    sim = tm.Simulator(network("late", n=53), 0.1, backend="fused")
+    sim = tm.Simulator(network(link, n=53), 0.1, backend="fused")
     whole, first = sim.run(20.0, seed=3), sim.run(steps * 0.1, seed=3)
     second = sim.run(20.0 - steps * 0.1, x0=first.state)
     assert torch.equal(torch.cat([first["x"], second["x"]]), whole["x"])

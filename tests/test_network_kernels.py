@@ -151,7 +151,7 @@ def test_a_long_run_keeps_a_ring_and_a_gradient_keeps_all_with_the_same_result(l
 
 
 @QUICKLY
-@pytest.mark.parametrize("nodes", [1, 2, 8, 9, 31])
+@pytest.mark.parametrize("nodes", [1, 2, 8, 9, 18, 31])
 @pytest.mark.parametrize("link", ["at once", "late", "all alike"])
 def test_any_number_of_nodes_will_do(link, nodes):
     rng = torch.Generator().manual_seed(nodes)

@@ -32,12 +32,14 @@ template <class One> struct Fellows {
     template <class Work> TM_ALWAYS void each(const Work &work) const {
         for (int i = 0; i < (most_fellows() > 1 ? count : 1); ++i) work(*one[i]);
     }
-    // products of the weights of a link with from(one), into to(one), at step t
-    template <class From, class To> TM_ALWAYS void products(int link, int64_t t, const From &from, const To &to) const {
+    // products of the weights of a link with from(one), into to(one), at a stage of step t
+    template <class From, class To>
+    TM_ALWAYS void products(int link, int64_t t, int stage, const From &from, const To &to) const {
+        const bool down = ((r.first_step + t) * Step::phases + stage) & 1;
         const T *sent[most_fellows()];
         T *out[most_fellows()];
         for (int i = 0; i < count; ++i) sent[i] = from(*one[i]), out[i] = to(*one[i]);
-        product(graph.matrix[link], one[0]->width, r.nodes, sent, out, count, one[0]->own, t);
+        graph.matrix[link].product(sent, out, count, one[0]->own, down);
     }
 };
 

@@ -2,8 +2,9 @@
 #ifndef TORCHMASS_GRAPH_H
 #define TORCHMASS_GRAPH_H
 
-#include "gather.h"
 #include "line.h"
+#include "matrix.h"
+#include "outer.h"
 #include "shorts.h"
 #include "sparse.h"
 #include "terms.h"
@@ -12,7 +13,7 @@ constexpr double least_lag = Step::middle ? 1.5 : 1.0;  // steps of the past tha
 
 // The links of one simulation, or of all where they share them, as sums are taken of them, forward or backward.
 struct Graph {
-    T *matrix[Step::links] = {};
+    Matrix matrix[Step::links];
     Pairs pairs[Step::links];
     Edges edges[Step::links][1 + Step::middle];  // read as the step begins, and in its middle
     Terms terms[Step::links][1 + Step::middle];
@@ -21,14 +22,13 @@ struct Graph {
     const bool apart;  // one thread takes all steps, another what can be done apart from them
 
     TM_ONCE Graph(const Run &r, int64_t simulation, bool back, bool apart) : apart(apart) {
-        const int64_t n = r.nodes, width = row_width(n);
+        const int64_t n = r.nodes;
         for (int k = 0; k < Step::links; ++k) {
             const int form = Step::link[k].form;
             if (form == tm::total) continue;
             const T *weights = r.weights[k] + simulation * r.apart[2 * k];
             if (form == tm::dense) {
-                matrix[k] = new (line_start) T[n * width];
-                spread_out(matrix[k], width, weights, n, !back);
+                matrix[k].build(weights, n, back);
                 continue;
             }
             if (form == tm::sparse) {
@@ -55,9 +55,6 @@ struct Graph {
             if (form != tm::mixed || shorts[link].any()) return true;
         }
         return false;
-    }
-    TM_ONCE ~Graph() {
-        for (T *m : matrix) ::operator delete[](m, line_start);
     }
 };
 TM_ONCE static bool shared(const Run &r) {

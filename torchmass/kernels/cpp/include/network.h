@@ -33,7 +33,7 @@ struct Forward : Fellows<Simulation> {
         for (int k = 0; k < Step::arrivals; ++k) {
             if (Step::arrival[k].level != level) continue;
             if (Step::link[Step::arrival[k].link].form == tm::dense)
-                products(Step::arrival[k].link, t, [&](Simulation &s) { return s.sent_for(k, t); },
+                products(Step::arrival[k].link, t, level, [&](Simulation &s) { return s.sent_for(k, t); },
                          [&](Simulation &s) { return s.record.arrived(t, k); });
             each([&](Simulation &s) { s.arrive(k, t); });
         }

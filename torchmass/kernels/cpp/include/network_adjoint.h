@@ -22,7 +22,7 @@ struct Backward : Fellows<SimulationBack> {
         for (int k = 0; k < Step::arrivals; ++k) {
             if (Step::arrival[k].level != Step::phases - 1 - p) continue;
             if (Step::link[Step::arrival[k].link].form == tm::dense)
-                products(Step::arrival[k].link, t, [&](SimulationBack &s) { return s.given_to(k, t); },
+                products(Step::arrival[k].link, t, p, [&](SimulationBack &s) { return s.given_to(k, t); },
                          [&](SimulationBack &s) { return s.back_to(k); });
             each([&](SimulationBack &s) { s.arrival_back(k, t); });
         }

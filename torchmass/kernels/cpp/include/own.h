@@ -12,6 +12,10 @@ constexpr int64_t line_of_cache = 64 / sizeof(T);  // numbers
 // how far apart rows of all nodes lie
 inline int64_t row_width(int64_t nodes) { return (nodes + line_of_cache - 1) / line_of_cache * line_of_cache; }
 
+// So few nodes that fill no vector are not worth one. How many others there are, or lanes of the vectors that hold them.
+constexpr int few = L / 4 ? L / 4 : 1;
+inline int64_t in_vectors(int64_t nodes) { return (nodes + L - few - 1) / L * L; }
+
 struct Own {
     static constexpr int64_t together = line_of_cache / L;  // vectors
     int64_t from = 0, to = 0, begin = 0, end = 0;           // vectors, nodes
