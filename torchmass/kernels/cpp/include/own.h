@@ -12,7 +12,7 @@ constexpr int64_t line_of_cache = 64 / sizeof(T);  // numbers
 // how far apart rows of all nodes lie
 inline int64_t row_width(int64_t nodes) { return (nodes + line_of_cache - 1) / line_of_cache * line_of_cache; }
 
-// So few nodes that fill no vector are not worth one. How many others there are, or lanes of the vectors that hold them.
+// The last nodes, where they are so few that a vector of their own is not worth it, and the lanes of vectors for all others.
 constexpr int few = L / 4 ? L / 4 : 1;
 inline int64_t in_vectors(int64_t nodes) { return (nodes + L - few - 1) / L * L; }
 
