@@ -163,6 +163,23 @@ def test_any_number_of_nodes_will_do(link, nodes):
     assert_same(net, duration=8.0)
 
 
+@QUICKLY
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_a_node_that_leaves_the_finite_numbers_does_so_as_in_eager_steps(dtype):
+    """The last of a few nodes that fill no vector: others are infinite in one step, and no number in the next."""
+    nodes = 18
+    weights = torch.rand(nodes, nodes, generator=torch.Generator().manual_seed(0)).to(dtype)
+    net = tm.Network(tm.HopfStep(nodes).to(dtype), weights, coupling="additive", k=0.1)
+    start = torch.full((nodes,), 0.1, dtype=dtype).index_fill(
+        0, torch.tensor([nodes - 1]), torch.finfo(dtype).max ** 0.5
+    )
+    options = {"x0": {"x": start}, "allow_nonfinite": True}
+    eager, fused = (tm.Simulator(net, 0.1, "euler", backend=b).run(0.5, **options)["x"] for b in ("eager", "fused"))
+    assert len(set(eager.isinf().sum(1).tolist())) > 1
+    assert torch.equal(fused.isnan(), eager.isnan())
+    assert torch.equal(fused.isinf(), eager.isinf())
+
+
 def test_threads_share_the_simulations_of_a_batch():
     net = network("late", k=torch.rand(7, 1))
     one, two = (_with_threads(n, lambda: found(net, "fused", duration=40.0)) for n in (1, 2))

@@ -58,24 +58,26 @@ static void product(const T *matrix, int64_t width, int64_t count, bool down, co
 }
 
 // The weights of all pairs for sums over all nodes: [other][node] for vectors of nodes. Those few that fill no vector have a row
-// each instead, of which the products with what all others send are added up: it takes less time, and less of the nearest
-// cache.
+// each instead, of which the products with what others send are added up, and one with what each of them sends: it takes less
+// time, and less of the nearest cache.
 struct Matrix {
-    int64_t nodes = 0, width = 0, filled = 0;  // those in vectors, and numbers in the vectors that all fill
-    T *whole = nullptr, *row = nullptr;
+    int64_t nodes = 0, width = 0;  // and those in vectors
+    T *whole = nullptr, *row = nullptr, *corner = nullptr;
 
     // from weights [row][column]: sums over columns, or over rows
     TM_ONCE void build(const T *weights, int64_t count, bool over_rows) {
-        nodes = count, width = in_vectors(count), filled = (count + L - 1) / L * L;
-        whole = new (line_start) T[nodes * width + 1], row = new (line_start) T[few * filled];
+        nodes = count, width = in_vectors(count);
+        whole = new (line_start) T[nodes * width + 1], row = new (line_start) T[few * width + 1], corner = new T[few * few];
         const auto weight = [&](int64_t i, int64_t j) {
             i = Own::least(i, nodes - 1);
             return over_rows ? weights[j * nodes + i] : weights[i * nodes + j];
         };
         for (int64_t j = 0; j < nodes; ++j)
             for (int64_t i = 0; i < width; ++i) whole[j * width + i] = weight(i, j);
-        for (int64_t i = 0; i < few && width < nodes; ++i)
-            for (int64_t j = 0; j < filled; ++j) row[i * filled + j] = j < nodes ? weight(width + i, j) : T(0);
+        for (int64_t i = 0; i < few; ++i) {
+            for (int64_t j = 0; j < width && width < nodes; ++j) row[i * width + j] = weight(width + i, j);
+            for (int64_t j = width; j < nodes; ++j) corner[(j - width) * few + i] = weight(width + i, j);
+        }
     }
     // Of as many simulations as `fellows`. It goes through the matrix from the end if the last one did from its start, since
     // what was read last is still in the nearest cache, which a matrix of 80 nodes alone would fill.
@@ -92,9 +94,9 @@ struct Matrix {
         V sum[few];
 #pragma GCC unroll 4
         for (int i = 0; i < few; ++i) sum[i] = V(T(0));
-        for (int64_t j = 0; j < filled; j += L)
+        for (int64_t j = 0; j < width; j += L)
 #pragma GCC unroll 4
-            for (int i = 0; i < few; ++i) sum[i] = tm::fma(V::load(row + i * filled + j), V::load(sent + j), sum[i]);
+            for (int i = 0; i < few; ++i) sum[i] = tm::fma(V::load(row + i * width + j), V::load(sent + j), sum[i]);
 #pragma GCC unroll 2
         for (int left = few / 2; left; left /= 2)
 #pragma GCC unroll 2
@@ -104,12 +106,15 @@ struct Matrix {
         T part[L];
         sum[0].store(part);
         for (int i = few; i < L; ++i) part[i % few] += part[i];
+        for (int64_t j = width; j < nodes; ++j)
+            for (int i = 0; i < few; ++i) part[i] += corner[(j - width) * few + i] * sent[j];
         V(part[few - 1]).store(out);
         for (int i = 0; i < few; ++i) out[i] = part[i];
     }
     TM_ONCE ~Matrix() {
         ::operator delete[](whole, line_start);
         ::operator delete[](row, line_start);
+        delete[] corner;
     }
 };
 
