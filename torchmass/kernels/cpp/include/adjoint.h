@@ -116,9 +116,7 @@ template <int K> struct Adjoint {
     bool finite() const {
         V sum(T(0));
         TM_FOR_EACH for (int s = 0; s < Step::states; ++s) sum += g[i][s] * V(T(0));
-        for (int l = 0; l < L; ++l)
-            if (sum[l] != sum[l]) return false;
-        return true;
+        return all_finite(sum);
     }
     // notes the step and the state whose gradient is not finite; of all vectors, the last in time
     TM_ONCE void watch(int64_t t) {

@@ -67,15 +67,17 @@ struct Matrix {
     // from weights [row][column]: sums over columns, or over rows
     TM_ONCE void build(const T *weights, int64_t count, bool over_rows) {
         nodes = count, width = in_vectors(count);
-        whole = new (line_start) T[nodes * width + 1], row = new (line_start) T[few * width + 1], corner = new T[few * few];
+        whole = new (line_start) T[nodes * width + 1];
         const auto weight = [&](int64_t i, int64_t j) {
             i = Own::least(i, nodes - 1);
             return over_rows ? weights[j * nodes + i] : weights[i * nodes + j];
         };
         for (int64_t j = 0; j < nodes; ++j)
             for (int64_t i = 0; i < width; ++i) whole[j * width + i] = weight(i, j);
+        if (nodes <= width) return;
+        row = new (line_start) T[few * width + 1], corner = new T[few * few];
         for (int64_t i = 0; i < few; ++i) {
-            for (int64_t j = 0; j < width && width < nodes; ++j) row[i * width + j] = weight(width + i, j);
+            for (int64_t j = 0; j < width; ++j) row[i * width + j] = weight(width + i, j);
             for (int64_t j = width; j < nodes; ++j) corner[(j - width) * few + i] = weight(width + i, j);
         }
     }

@@ -9,6 +9,13 @@
 using V = tm::Vec<T>;
 constexpr int L = V::lanes;
 
+// whether all of which this is the sum, each times 0, were finite
+TM_INLINE bool all_finite(V zeros) {
+    bool finite = true;
+    for (int l = 0; l < L; ++l) finite &= zeros[l] == zeros[l];
+    return finite;
+}
+
 struct Run {
     int64_t lanes, nodes, simulations, steps, first_step, first_simulation, transient, every, interval, horizon;
     int64_t threads;
@@ -54,8 +61,7 @@ struct Run {
     }
     // a vector that is NaN in some lane says that what is recorded, or where the run ends, is not finite
     TM_ONCE void found(V sum) const {
-        for (int l = 0; l < L; ++l)
-            if (sum[l] != sum[l]) __atomic_store_n(broken, 1, __ATOMIC_RELAXED);
+        if (!all_finite(sum)) __atomic_store_n(broken, 1, __ATOMIC_RELAXED);
     }
     // the gradient of a state is not finite after this step; the last in time is kept, and of several states the first
     TM_ONCE void lose(int64_t step, int64_t state) const {

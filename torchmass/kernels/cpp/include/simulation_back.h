@@ -62,7 +62,7 @@ struct SimulationBack : Slopes {
         V sums(T(0));
         for (int s = 0; s < Step::states; ++s)
             for (int64_t v = own.from; v < own.to; ++v) sums += V::load(g + s * width + v * L) * V(T(0));
-        for (int l = 0; l < L; ++l) lost |= sums[l] != sums[l];
+        lost = !all_finite(sums);
         if (lost) note(t);
     }
     TM_ONCE void note(int64_t t) {

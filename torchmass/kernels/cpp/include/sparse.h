@@ -46,15 +46,13 @@ struct Sparse {
     }
     // out[i] = Σ of weights · sent for vectors `v` … `last` − 1 of i
     void product(const T *sent, T *out, int64_t v, int64_t last) const {
-        all_finite(sent) ? sums<true>(sent, out, v, last) : sums<false>(sent, out, v, last);
+        is_finite(sent) ? sums<true>(sent, out, v, last) : sums<false>(sent, out, v, last);
         for (int64_t i = nodes; i < last * L; ++i) out[i] = out[nodes - 1];
     }
-    bool all_finite(const T *sent) const {
+    bool is_finite(const T *sent) const {
         V sum(T(0));
-        bool finite = true;
         for (int64_t i = 0; i < nodes; i += L) sum += V::load(sent + i) * V(T(0));
-        for (int l = 0; l < L; ++l) finite &= sum[l] == 0;
-        return finite;
+        return all_finite(sum);
     }
     template <bool finite> void sums(const T *sent, T *out, int64_t v, int64_t last) const {
         constexpr int together = 4 / each;  // turns

@@ -76,7 +76,7 @@ struct Turns {
         for (int l = 0; l < L; ++l) lanes += taken[l] > 0;
         return lanes;
     }
-    // places and weights of it, without a branch for each: half of them are none
+    // places and weights of it, without a branch for each: half of them are none, as the first of the list is
     void write(uint16_t *at, T *weight) const {
         for (int l = 0; l < L; ++l) at[l] = 0;
         for (int i = 0; i < each; ++i)
