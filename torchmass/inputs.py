@@ -47,7 +47,8 @@ def sample(stimulus: Stimulus, first: int, steps: int, dt: float, c: float = 0.0
 
     A steady one is a single row, expanded over time.
     """
-    i = torch.arange(first, first + (1 if stimulus.is_steady else steps), dtype=torch.float64)
+    end, device = first + (1 if stimulus.is_steady else steps), stimulus.like.device
+    i = torch.arange(first, end, dtype=torch.float64, device=device)
     rows = stimulus.at((i + c) * dt)
     return rows.expand(steps, *rows.shape[1:])
 

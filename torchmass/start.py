@@ -103,7 +103,8 @@ def origin(
         seed, step, first = x0.seed if x0.seed is not None else seed, x0.step, x0.first_simulation
     random = bool(dynamics.drives) or any(isinstance(start, Distribution) for start in starts.values())
     if seed is None and random:
-        seed = int(torch.randint(0, 2**63 - 1, (), generator=seeds).item())
+        device = "cpu" if seeds is None else seeds.device
+        seed = int(torch.randint(0, 2**63 - 1, (), generator=seeds, device=device).item())
     if seed is not None:
         checked_seed("seed", seed)
     if whole("first_simulation", first, least=0) >= 2**32:

@@ -144,7 +144,7 @@ class Space:
         """
         here, (low, high) = self.flat(self.present()), self.limits()
         generator = torch.Generator().manual_seed(seed)
-        u = torch.rand(count, len(here), dtype=here.dtype, generator=generator).to(here.device)
+        u = torch.rand(count, len(here), dtype=here.dtype, generator=generator, device="cpu").to(here.device)
         normal = here + self.scales() * torch.special.ndtri(u.clamp(1e-6, 1 - 1e-6))
         found = torch.where((low.isfinite() & high.isfinite()), torch.logit(u, 1e-6), normal)
         found[0] = here

@@ -122,13 +122,13 @@ def prepared(call: Call, starts: Sequence[Tensor], leaves: Sequence[Tensor]) -> 
     """The call of the generated code alone, any number of times, and the tensors that it writes."""
     kernel, dtype = KERNELS[call.kernel], starts[0].dtype
     rows = [empty((call.rows, *call.shape), dtype) for _ in call.kept]
-    end = [torch.empty(call.shape, dtype=dtype) for _ in starts]
+    end = [start.new_empty(call.shape) for start in starts]
     native, placed = _native(call, kernel, leaves, None), dict(zip(call.kept, rows, strict=True))
     library, size, last = kernel.library(dtype), call.path_size(len(starts)), tails(call, starts[0])
     if kernel.step.links:
         point_tails(native, call, last, "tail")
         size = prod(call.shape[:-1]) * native.size(library) if call.adjoint else 0
-    path, broken = empty((size,), dtype), torch.zeros(1, dtype=torch.int32)
+    path, broken = empty((size,), dtype), starts[0].new_zeros(1, dtype=torch.int32)
     out = [placed.get(k) for k in range(len(starts) + len(kernel.step.outputs))]
     native.point(x0=[start.contiguous() for start in starts], out=out, end=end, broken=broken)
     if call.adjoint:
@@ -146,17 +146,17 @@ def adjoint(call: Call, leaves: Sequence[Tensor], path: Tensor, given: Sequence[
     constants, own = (
         sum(i < len(labels) for i in call.wanted) for labels in (kernel.step.constants, kernel.step.leaves)
     )
-    sums = torch.empty(constants, *call.shape, dtype=torch.float64)
+    sums = path.new_empty(constants, *call.shape, dtype=torch.float64)
     each = [empty((call.steps, *call.shape), dtype) for _ in call.wanted[constants:own]]
-    starts = [torch.empty(call.shape, dtype=dtype) for _ in range(states)]
+    starts = [path.new_empty(call.shape) for _ in range(states)]
     native = _native(call, kernel, leaves, call.wanted)
     code = kernel.code(call.wanted)
     tiles = native.run.threads * code.width * -(-call.interval // code.tile)
-    scratch = torch.empty(tiles * states * PADDING, dtype=dtype)
+    scratch = path.new_empty(tiles * states * PADDING)
     native.point(g_out=[rows.get(k) for k in range(states + 1)], g_end=given[len(call.kept) :], g_x0=starts)
-    lost = torch.full((1,), -1)
+    lost = path.new_full((1,), -1, dtype=torch.int64)
     native.point(path=path, scratch=scratch, sums=sums, each=each, lost=lost)
-    pairs = Gradients(native, call, kernel.step, leaves, given[len(call.kept) + states :], dtype)
+    pairs = Gradients(native, call, kernel.step, leaves, given[len(call.kept) + states :])
     native.call(kernel.library(dtype, call.wanted).adjoint)
     totals = sums.flatten(1).sum(1).to(dtype)
     refuse_nonfinite_gradient(call, kernel, int(lost), totals)
@@ -171,16 +171,20 @@ def refuse_nonfinite_gradient(call: Call, kernel: Kernel, lost: int, totals: Ten
     """Raise a `NonFiniteError` if a gradient broke at a state, as `Run.lose` says, or a total is not finite."""
     if tolerance()[1]:
         return
-    step = kernel.step
-    names = [*(step.titles[name] for name in step.leaves), *step.pairs]
-    names = [names[i] for i in call.wanted]
     if lost >= 0:
         step, back = divmod(lost, len(kernel.step.states))
         end, last = call.first_step + step + 1, step == call.steps - 1
-        raise lost_gradient(names, kernel.step.states[-1 - back], end, call.dt, last)
-    for name, total in zip(names, totals.tolist(), strict=False):
-        if not isfinite(total):
-            raise nonfinite_gradient(name)
+        raise lost_gradient(_wanted_names(call, kernel), kernel.step.states[-1 - back], end, call.dt, last)
+    wrong = [place for place, total in enumerate(totals.tolist()) if not isfinite(total)]
+    if wrong:
+        raise nonfinite_gradient(_wanted_names(call, kernel)[wrong[0]])
+
+
+def _wanted_names(call: Call, kernel: Kernel) -> list[str]:
+    """What the leaves whose gradient is wanted are called."""
+    step = kernel.step
+    names = [*(step.titles[name] for name in step.leaves), *step.pairs]
+    return [names[i] for i in call.wanted]
 
 
 def summed(call: Call, leaf: Tensor, gradient: Tensor, total: Tensor) -> Tensor:

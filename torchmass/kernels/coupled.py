@@ -112,16 +112,13 @@ def whose_are_soon(weights: Tensor | None, lags: Tensor | None, _: Tensor | None
     if weights is None or lags is None:
         return NOBODY
     soon = lags < FEW_STEPS
+    if ends is None:
+        soon.diagonal(dim1=-2, dim2=-1).fill_(False)
+    else:
+        soon &= ends[0] != ends[1]
     if not soon.any():
         return NOBODY
-    connected = soon & (weights != 0)
-    return CONNECTED if _are_apart(connected, ends) else UNWEIGHTED if _are_apart(soon, ends) else NOBODY
-
-
-def _are_apart(pairs: Tensor, ends: Tensor | None) -> bool:
-    """Whether some of the pairs are of different nodes."""
-    of_one = pairs.diagonal(dim1=-2, dim2=-1) if ends is None else pairs & (ends[0] == ends[1])
-    return bool(pairs.sum() > of_one.sum())
+    return CONNECTED if (soon & (weights != 0)).any() else UNWEIGHTED
 
 
 def leaves_of_links(links: Sequence[LinkKind], leaves: Sequence[T]) -> Iterator[list[T | None]]:
@@ -164,7 +161,6 @@ class Gradients:
         step: StepGraph,
         leaves: Sequence[Tensor],
         given: Sequence[Tensor | None],
-        dtype: torch.dtype,
     ) -> None:
         self.call, self.leaves = call, leaves[len(step.leaves) :]
         self.held: dict[int, Tensor] = {}
@@ -177,12 +173,13 @@ class Gradients:
         nodes = call.shape[-1]
         for places, link in zip(pairs.places, step.links, strict=True):
             for place in wanted.intersection(p for p in places[:2] if p is not None):
-                inner = self.leaves[place].shape[-1 if link.is_sparse else -2 :]
-                self.held[place] = torch.zeros(copies, *inner, dtype=torch.float64)
+                leaf = self.leaves[place]
+                inner = leaf.shape[-1 if link.is_sparse else -2 :]
+                self.held[place] = leaf.new_zeros(copies, *inner, dtype=torch.float64)
             for place in wanted.intersection(p for p in places[2:] if p is not None):
                 past = self.leaves[place]
                 shape = (len(past), prod(call.shape[:-1]), past.shape[-2], nodes)
-                self.held[place] = torch.empty(shape, dtype=dtype)
+                self.held[place] = past.new_empty(shape)
         point_tails(native, call, given or [None] * (len(call.tails) // 2), "g_tail")
         for k, name in enumerate(("g_weights", "g_lags", "g_before")):
             where = [None if (place := places[k]) is None else self.held.get(place) for places in pairs.places]

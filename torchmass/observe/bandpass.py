@@ -89,5 +89,4 @@ METHODS: Mapping[str, Callable[[BandPass, Tensor, float], Tensor]] = MappingProx
 def _sections(low: float, high: float, order: int, dt: float) -> tuple[tuple[float, ...], ...]:
     """The Butterworth filter in second-order sections."""
     butter = require("scipy.signal", "BandPass(method='iir')", "filters").butter
-    sections = torch.as_tensor(butter(order, (low, high), "bandpass", fs=1000 / dt, output="sos"))
-    return tuple(map(tuple, sections.tolist()))
+    return tuple(map(tuple, butter(order, (low, high), "bandpass", fs=1000 / dt, output="sos").tolist()))

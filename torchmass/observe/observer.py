@@ -116,4 +116,4 @@ def taken(carry: Carry | None) -> int:
 
 def counted(samples: int) -> Tensor:
     """A number of samples as a carry holds it: in a tensor, as all that is carried."""
-    return torch.tensor(samples)
+    return torch.tensor(samples, device="cpu")

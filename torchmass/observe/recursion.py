@@ -51,7 +51,7 @@ def recursion(sections: tuple[tuple[float, ...], ...]) -> Recursion:
     """The filter of second-order sections (b0, b1, b2, 1, a1, a2), one after the other, in float64."""
     count = 2 * len(sections)
     # what a step does to each state, and to one sample, is what the filter is
-    one = torch.eye(count + 1, dtype=torch.float64)
+    one = torch.eye(count + 1, dtype=torch.float64, device="cpu")
     after, seen = _stepped(sections, one[:count], one[count])
     step, arrives = after[:, :count], after[:, count]
     states, pushed = [seen[:count]], [arrives]
@@ -60,7 +60,8 @@ def recursion(sections: tuple[tuple[float, ...], ...]) -> Recursion:
         pushed.append(step @ pushed[-1])
     rows = torch.stack(states)
     response = torch.cat((seen[count:], rows[:-1] @ arrives))
-    lag = torch.arange(BLOCK).unsqueeze(1) - torch.arange(BLOCK)
+    place = torch.arange(BLOCK, device="cpu")
+    lag = place.unsqueeze(1) - place
     samples = torch.where(lag >= 0, response[lag.clamp(min=0)], 0.0)
     return Recursion(step, samples, rows, torch.stack(pushed[::-1], 1))
 

@@ -141,7 +141,7 @@ class Waveform(Parametrised, Stimulus):
     @staticmethod
     def rule(p: Any) -> tuple[Tensor, str]:
         """Where the values go together, and the rule in words."""
-        return torch.ones((), dtype=torch.bool), ""
+        return p[0].new_ones((), dtype=torch.bool), ""
 
     def _checked(self) -> tuple[Any, int]:
         """The parameters, which may have been assigned or fitted since they were given, and the axes that they need."""
