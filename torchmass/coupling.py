@@ -198,9 +198,12 @@ class Coupling(Parametrised):
     def lags(self) -> Tensor | None:
         """The delay of each connection in ms, (*b, *edges); None where there are none."""
         edges = self.edges
-        if 0 in edges.shape or not (self._is_set("delays") or self._is_set("distance")):
+        lags = self.delays if self._is_set("delays") else None
+        if self._is_set("distance"):
+            taken = self.distance / (edges.to(self.speed) if self.speed.ndim else self.speed)
+            lags = taken if lags is None else lags + taken
+        if lags is None or 0 in edges.shape:
             return None
-        lags = self.delays + self.distance / (edges.to(self.speed) if self.speed.ndim else self.speed)
         return lags.expand(*lags.shape[: -edges.axes], *edges.shape)
 
     def _hold(self, values: Mapping[str, Any], like: Tensor) -> None:

@@ -168,5 +168,6 @@ def _before(link: Link, dt: float, history: Tensor, moving: list[int]) -> Tensor
     """What was sent in the steps before the run on the channels that change in time, (H, *b, C, N)."""
     steady, reach = history.stride(0) == 0, link.reach(dt)
     sent = link.sent(history[:1] if steady else history[len(history) - reach :])
-    sent = torch.stack([sent[..., channel, :] for channel in moving], -2)  # a list would be copied to the device
+    if moving != list(range(sent.shape[-2])):
+        sent = torch.stack([sent[..., channel, :] for channel in moving], -2)  # a list would be copied to the device
     return sent.expand(reach, *sent.shape[1:])
