@@ -63,22 +63,37 @@ def network(*names):
     return net.free(*(f"{name}.{what}" for name in names for what in ("weights", "k")), *late, "a", "init_x")
 
 
+def network_of_one_state():
+    """Five simulations of nodes of one state, all coupled at the start of each step."""
+    node = tm.ReducedWongWangStep(67, I_o=torch.rand(5, 1) / 10 + 0.3, noise_S=tm.WhiteNoise(0.02))
+    coupling = tm.AdditiveCoupling(torch.rand(67, 67) / 67, source="S", target="S_inp", hold=True)
+    return tm.Network(node, coupling=coupling).free("weights", "k", "I_o", "init_S")
+
+
+NETWORKS = {
+    "Network": (lambda: network("now", "few", "late", "soon"), "rk4"),
+    "LateNetwork": (lambda: network("late", "soon"), "heun"),
+    "SlopesNetwork": (network_of_one_state, "heun"),
+}
+
+
 def network_results(name, dtype):
     """The same of a network, whose simulations go together in one thread, or are shared by two threads each.
 
-    Two share nodes where some send at once; where all are late, one takes steps and the other sums.
+    Two share nodes where some send at once; where all are late, one takes steps and the other sums; and where a step
+    back is a product with slopes, the other finds these.
     """
     torch.set_default_dtype(dtype)
     torch.manual_seed(0)
-    threads, found = call.threads, []
-    names, method = (("late", "soon"), "heun") if name == "LateNetwork" else (("now", "few", "late", "soon"), "rk4")
-    sim = tm.Simulator(network(*names), 0.1, method, backend="fused")
-    moving = torch.rand(150, 67).requires_grad_()
+    threads, found, (build_network, method) = call.threads, [], NETWORKS[name]
+    sim = tm.Simulator(build_network(), 0.1, method, backend="fused")
+    moving, (first, *_) = torch.rand(150, 67).requires_grad_(), sim.model.inputs
     for workers, way in ((1, {}), (10, {}), (10, {"grad_horizon": 11})):
         call.threads = lambda *_, workers=workers: workers
-        run = sim.run(15.0, seed=1, inputs={"x_inp": moving}, sample_every=4, **way)
-        loss = sum(value.square().sum() for value in [*list(run.values())[:-1], *run.state.values()])
-        found += [run["x"].detach(), *torch.autograd.grad(loss, [*sim.parameters(), moving])]
+        run = sim.run(15.0, seed=1, inputs={first: moving}, sample_every=4, **way)
+        seen = [value for key, value in run.items() if key != "ts"]
+        loss = sum(value.square().sum() for value in [*seen, *run.state.values()])
+        found += [seen[0].detach(), *torch.autograd.grad(loss, [*sim.parameters(), moving])]
     call.threads = threads
     return found
 

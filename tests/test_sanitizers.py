@@ -67,6 +67,7 @@ def clean(done):
         ("LinearStep", "float32", 1e-4),
         ("Network", "float64", 1e-9),
         ("LateNetwork", "float64", 1e-9),
+        ("SlopesNetwork", "float64", 1e-9),
     ],
 )
 def test_a_kernel_and_its_adjoint_stay_within_their_arrays_and_the_language(model, dtype, tolerance, tmp_path):
