@@ -71,8 +71,8 @@ class Pairs:
         native.list("counts", self.counts)
         apart = [0 if pair is None else pair.per_simulation for pairs in self.pairs for pair in pairs[:2]]
         native.list("apart", apart)
-        rows = [pairs[2] or Pair(torch.empty(0), 0, 0) for pairs in self.pairs]
-        native.list("before_apart", [number for pair in rows for number in (pair.per_row, pair.per_simulation)])
+        rows = [(0, 0) if (past := pairs[2]) is None else (past.per_row, past.per_simulation) for pairs in self.pairs]
+        native.list("before_apart", [number for row in rows for number in row])
         native.list("zeros", [int(places[0] in wanted) for places in self.places])
         native.list("reach", reach)
 
