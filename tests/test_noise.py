@@ -51,7 +51,11 @@ def test_normals_do_not_depend_on_the_chunk(first):
 
 def test_simulation_nine_is_simulation_nine_in_any_batch():
     assert torch.equal(normals(3, 0, 8, torch.tensor([9]), 3, 0)[:, 0], normals(3, 0, 8, torch.arange(12), 3, 0)[:, 9])
-    assert torch.equal(uniforms(3, torch.tensor([9]), 3, 0)[0], uniforms(3, torch.arange(12), 3, 0)[9])
+    assert torch.equal(uniforms(3, torch.tensor([9]), 3, [0])[:, 0], uniforms(3, torch.arange(12), 3, [0])[:, 9])
+
+
+def test_the_third_start_is_drawn_as_the_third_whichever_others_are_drawn():
+    assert torch.equal(uniforms(3, torch.arange(4), 3, [0, 2])[1], uniforms(3, torch.arange(4), 3, [2])[0])
 
 
 def test_a_large_step_and_a_full_seed_still_draw():

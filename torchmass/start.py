@@ -1,7 +1,6 @@
 """Where a run starts: the start of every state, its batch axes, and the random numbers it goes on with."""
 
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
 import torch
@@ -51,28 +50,31 @@ def place(
     starts: Starts, shape: tuple[int, ...], seed: int | None, first: int, like: Tensor, candidates: int = 1
 ) -> Values:
     """Every start as a tensor of `shape`, (*b, N); distributions are drawn from the run's own counters."""
-    placed: list[Tensor] = []
-    numbers = partial(numbered, shape[:-1], first, candidates, like.device)
-    for i, (name, start) in enumerate(starts.items()):
-        if not isinstance(start, Tensor):
-            start = _draw(name, i, start, shape, seed, numbers(), like)
-        placed.append(start if start.shape == shape else start.expand(shape))  # even an idle one takes 5 µs
-    return tuple(placed)
+    found: dict[str, Any] = dict(starts)
+    numbers = {
+        name: start.number if isinstance(start, DrawnStart) else i
+        for i, (name, start) in enumerate(starts.items())
+        if not isinstance(start, Tensor)
+    }
+    if numbers:
+        if seed is None:
+            raise ValueError(f"the start of {next(iter(numbers))} is a distribution: give a seed to draw from it.")
+        simulations = numbered(shape[:-1], first, candidates, like.device)
+        u = uniforms(seed, simulations, shape[-1], [*numbers.values()]).to(like.dtype)
+        # in float32 an end of the unit interval is within rounding, and infinite for a normal distribution
+        margin = torch.finfo(like.dtype).eps
+        inside = u.clamp(margin, 1 - margin).reshape(-1, *shape)
+        found |= {name: _drawn(name, starts[name], u) for name, u in zip(numbers, inside, strict=True)}
+    return tuple(start if start.shape == shape else start.expand(shape) for start in found.values())  # idle: 5 µs
 
 
-def _draw(
-    name: str, i: int, start: Distribution, shape: tuple[int, ...], seed: int | None, simulations: Tensor, like: Tensor
-) -> Tensor:
-    if seed is None:
-        raise ValueError(f"the start of {name} is a distribution: give a seed to draw from it.")
-    # in float32 an end of the unit interval is within rounding, and infinite for a normal distribution
-    number, margin = start.number if isinstance(start, DrawnStart) else i, torch.finfo(like.dtype).eps
-    u = uniforms(seed, simulations, shape[-1], number).reshape(shape)
+def _drawn(name: str, start: Any, u: Tensor) -> Tensor:
     try:
-        value = start.icdf(u.to(like.dtype).clamp(margin, 1 - margin))
+        value = start.icdf(u)
     except NotImplementedError as error:
         raise ValueError(f"init_{name} cannot be drawn from {start}: it has no icdf.") from error
-    if value.shape != shape:
+    if value.shape != u.shape:
+        shape = tuple(u.shape)
         raise ValueError(f"init_{name} was drawn with shape {tuple(value.shape)}; {start} must broadcast to {shape}.")
     return value
 

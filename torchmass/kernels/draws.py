@@ -28,14 +28,11 @@ def numbered(batch: Sequence[int], first: int, candidates: int, device: torch.de
     return first + torch.arange(math.prod(batch), device=device) % distinct(batch, candidates)
 
 
-def _blocks(seed: int, first: int, count: int, simulations: Tensor, nodes: int, source: int) -> tuple[Tensor, ...]:
-    """Four uniform words for blocks `first … first + count − 1`, each (count, B, N)."""
-    device = simulations.device
-    block = torch.arange(first, first + count, device=device)[:, None, None]
-    node = torch.arange(nodes, device=device)
-    counter = torch.broadcast_tensors(node, simulations[:, None], block & MASK, torch.tensor(source, device=device))
-    words = philox((counter[0], counter[1], counter[2], counter[3]), (seed & MASK, (seed >> 32) & MASK))
-    return tuple(uniform(word) for word in words)
+def _blocks(seed: int, blocks: Tensor, simulations: Tensor, nodes: int, sources: Tensor) -> tuple[Tensor, ...]:
+    """Four random words for each node of each simulation, (…, B, N), where blocks and sources are (…, 1, 1)."""
+    node = torch.arange(nodes, device=simulations.device)
+    counter = torch.broadcast_tensors(node, simulations[:, None], blocks & MASK, sources)
+    return philox((counter[0], counter[1], counter[2], counter[3]), (seed & MASK, (seed >> 32) & MASK))
 
 
 def normals(seed: int, first: int, steps: int, simulations: Tensor, nodes: int, source: int) -> Tensor:
@@ -43,8 +40,9 @@ def normals(seed: int, first: int, steps: int, simulations: Tensor, nodes: int, 
 
     Box–Muller on the word pairs of a block: its words 0, 1 give steps 0, 1 of four, words 2, 3 give steps 2, 3.
     """
-    start, stop = first // WORDS, (first + steps - 1) // WORDS + 1
-    u = _blocks(seed, start, stop - start, simulations, nodes, source)
+    device, start, stop = simulations.device, first // WORDS, (first + steps - 1) // WORDS + 1
+    blocks = torch.arange(start, stop, device=device)[:, None, None]
+    u = [uniform(word) for word in _blocks(seed, blocks, simulations, nodes, torch.tensor(source, device=device))]
     pairs = []
     for radial, angular in (u[0:2], u[2:4]):
         radius, angle = torch.sqrt(-2 * torch.log(radial)), 2 * math.pi * angular
@@ -53,6 +51,8 @@ def normals(seed: int, first: int, steps: int, simulations: Tensor, nodes: int, 
     return drawn[first - WORDS * start :][:steps]
 
 
-def uniforms(seed: int, simulations: Tensor, nodes: int, source: int) -> Tensor:
-    """One number in (0, 1) per simulation and node, for a start drawn through its `icdf`: (B, N), float64."""
-    return _blocks(seed, 0, 1, simulations, nodes, STARTS + source)[0][0]
+def uniforms(seed: int, simulations: Tensor, nodes: int, sources: Sequence[int]) -> Tensor:
+    """One number in (0, 1) per source, simulation and node, for a start drawn by its `icdf`: (S, B, N), float64."""
+    device = simulations.device
+    source = torch.tensor([STARTS + source for source in sources], device=device)[:, None, None]
+    return uniform(_blocks(seed, torch.zeros_like(source), simulations, nodes, source)[0])

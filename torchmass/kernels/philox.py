@@ -10,20 +10,27 @@ MASK = 0xFFFFFFFF
 
 
 def philox(counter: tuple[Tensor, Tensor, Tensor, Tensor], key: tuple[int, int]) -> tuple[Tensor, ...]:
-    """Four random 32-bit words for each counter of four 32-bit words, all held in int64 tensors."""
+    """Four random 32-bit words for each counter of four 32-bit words, all of one shape and held in int64 tensors.
+
+    Both products of a round are one tensor: of a few nodes an operation of torch costs more than its numbers.
+    """
     c0, c1, c2, c3 = counter
-    k0, k1 = key
-    for _ in range(ROUNDS):
+    pair = (2, *(1 for _ in c0.shape))
+    multipliers = [torch.tensor(order, device=c0.device).view(pair) for order in (MULTIPLIERS, MULTIPLIERS[::-1])]
+    factors, mixed = torch.stack((c0, c2)), torch.stack((c3, c1))
+    for i, keys in enumerate(_keys(key, c0.device).view(ROUNDS, *pair)):
         # an int64 product wraps modulo 2⁶⁴, so shift and mask still give its exact halves
-        p0, p1 = c0 * MULTIPLIERS[0], c2 * MULTIPLIERS[1]
-        c0, c1, c2, c3 = (
-            ((p1 >> 32) & MASK) ^ c1 ^ k0,
-            p1 & MASK,
-            ((p0 >> 32) & MASK) ^ c3 ^ k1,
-            p0 & MASK,
-        )
-        k0, k1 = (k0 + WEYL[0]) & MASK, (k1 + WEYL[1]) & MASK
-    return c0, c1, c2, c3
+        products = factors * multipliers[i % 2]
+        factors = (products >> 32).bitwise_xor_(mixed).bitwise_xor_(keys).bitwise_and_(MASK)
+        mixed = products.flip(0)  # of which the lower halves count: what is above is masked after the next round
+    mixed &= MASK
+    return factors[0], mixed[1], factors[1], mixed[0]
+
+
+def _keys(key: tuple[int, int], device: torch.device) -> Tensor:
+    """What the two words of every round are mixed with: each round leaves these in the other order."""
+    rounds = [[(word + i * step) & MASK for word, step in zip(key, WEYL, strict=True)] for i in range(ROUNDS)]
+    return torch.tensor([words if i % 2 else words[::-1] for i, words in enumerate(rounds)], device=device)
 
 
 def uniform(words: Tensor) -> Tensor:
