@@ -2,11 +2,12 @@
 
 import math
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.distributions import constraints, transform_to
-from torch.distributions.transforms import Transform
+from torch.distributions.transforms import ExpTransform, Transform
 
 
 @dataclass(frozen=True)
@@ -41,14 +42,16 @@ class Bounds:
     @property
     def transform(self) -> Transform:
         """The bijection from the real line onto the interior of the interval."""
+        if self.constraint is constraints.positive:  # of which torch makes an exponential, times 1, plus 0
+            return ExpTransform()
         return transform_to(self.constraint)
 
-    def inside(self, value: Tensor) -> Tensor:
-        """Where `value` lies strictly between the ends."""
+    def inside(self, value: Any) -> Any:
+        """Where a tensor, or whether a number, lies strictly between the ends."""
         return (value > self.low) & (value < self.high)
 
-    def admits(self, value: Tensor) -> Tensor:
-        """Where `value` is allowed."""
+    def admits(self, value: Any) -> Any:
+        """Where a tensor, or whether a number, is allowed."""
         return self.inside(value) if self.strict else (value >= self.low) & (value <= self.high)
 
     def clamp(self, value: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from torchmass.declare import Param
 from torchmass.sparse import dense
-from torchmass.undefined import known_false
+from torchmass.undefined import is_hidden, known_false
 
 
 def as_value(label: str, value: Any, like: Tensor) -> Tensor:
@@ -42,6 +42,8 @@ def check_value(label: str, value: Tensor, declaration: Param, in_size: int | No
     """
     if in_size is not None:
         check_shape(label, value, declaration.per, in_size)
+    if _is_admitted(value.detach(), declaration):
+        return
     # what may never end has an infinite default, and may be infinite; clamped, only its NaN is not finite
     finite = value.clamp(-1, 1) if math.isinf(declaration.default) else value
     if is_nonfinite(finite):
@@ -50,6 +52,17 @@ def check_value(label: str, value: Tensor, declaration: Param, in_size: int | No
     if known_false(admitted.all()):
         unit = f" {declaration.unit}" if declaration.unit else ""
         raise ValueError(f"{label} must be {declaration.bounds}{unit}, got {report(value, ~admitted)}.")
+
+
+def _is_admitted(value: Tensor, declaration: Param) -> bool:
+    """Whether all entries are known to be finite and within bounds, from the least and the largest of them."""
+    if not value.numel() or is_hidden(value):
+        return False
+    try:
+        ends = [float(end) for end in value.aminmax()]  # NaN where one is
+    except RuntimeError:  # inside vmap, as in `truth`
+        return False
+    return all(math.isfinite(end) and declaration.bounds.admits(end) for end in ends)
 
 
 def check_shape(label: str, value: Tensor, per: str, in_size: int) -> None:

@@ -1,6 +1,7 @@
 """A run of a kernel as one node of torch's graph, whose gradient is the exact discrete adjoint; and its vmap."""
 
 from collections.abc import Sequence
+from inspect import signature
 from typing import Any
 
 import torch
@@ -66,6 +67,9 @@ class FusedRun(torch.autograd.Function):
         along = call._replace(kernel=tangent_name(call.kernel, (None,)), kept=kept, wanted=(), adjoint=False)
         *found, _, _ = FusedRun.apply(along, 2 * states, *starts, *tangents[:states], *both)
         return (*found[: len(kept)], *found[len(kept) + states :], None, None)
+
+
+FusedRun.forward.__signature__ = signature(FusedRun.forward)  # which torch would find out in every run
 
 
 def recorded(keys: Any, *args: Any) -> list[Tensor]:

@@ -25,7 +25,9 @@ def distinct(batch: Sequence[int], candidates: int) -> int:
 
 def numbered(batch: Sequence[int], first: int, candidates: int, device: torch.device) -> Tensor:
     """The number by which each simulation of a batch draws, (B,), from `first` on."""
-    return first + torch.arange(math.prod(batch), device=device) % distinct(batch, candidates)
+    count, own = math.prod(batch), distinct(batch, candidates)
+    numbers = torch.arange(first, first + own, device=device)
+    return numbers if own == count else numbers.repeat(count // own)
 
 
 def _blocks(seed: int, blocks: Tensor, simulations: Tensor, nodes: int, sources: Tensor) -> tuple[Tensor, ...]:
