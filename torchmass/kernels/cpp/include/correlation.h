@@ -48,13 +48,23 @@ static void turn(T *to, Rows rows, int64_t steps, int64_t length, int64_t first,
         }
 }
 
-// into[e] += Σ_t back[to][t] sent[from][t] for connections to nodes `first` … `last` − 1, over `steps` steps, 4 vectors or
-// more
-static void correlate(const Sparse &sparse, double *into, const T *back, const T *sent, int64_t steps, int64_t first,
-                      int64_t last) {
-    for (int64_t e = sparse.first_to(first); e < sparse.count && sparse.to[e] < last; ++e) {
-        const T *b = sent + sparse.from[e] * steps;
-        correlate<1, false>(back + sparse.to[e] * steps, &b, steps, into + e, nullptr);
+// into[e] += Σ_t back[to][t] sent[from][t] for connections to nodes `first` … `last` − 1, over `steps` steps; as many at once
+// as a vector has lanes, since to add up the lanes of one takes as long as its products do
+template <int steps>
+static void correlate(const Sparse &sparse, double *into, const T *back, const T *sent, int64_t first, int64_t last) {
+    const int64_t end = sparse.first_to(last);
+    for (int64_t e = sparse.first_to(first); e < end; e += L) {
+        const int64_t live = Own::least(L, end - e);
+        V sum[L];
+        for (int64_t k = 0; k < L; ++k) {
+            const int64_t one = e + Own::least(k, live - 1);
+            const T *a = back + sparse.to[one] * steps, *b = sent + sparse.from[one] * steps;
+            sum[k] = V(T(0));
+#pragma GCC unroll 32
+            for (int t = 0; t < steps; t += L) sum[k] = tm::fma(V::load(a + t), V::load(b + t), sum[k]);
+        }
+        const V all = sums_of_lanes(sum);
+        for (int64_t k = 0; k < live; ++k) into[e + k] += double(all[k]);
     }
 }
 
