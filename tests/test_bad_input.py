@@ -1,10 +1,14 @@
 """Bad input: every error says what, which rule and what now."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 import torchmass as tm
+from torchmass.bounds import Bounds
+from torchmass.values import check_value
 
 NAN, INF = float("nan"), float("inf")
 
@@ -226,6 +230,14 @@ def test_a_unit_comes_from_the_closed_list():
 def test_arrays_and_lists_take_the_dtype_of_the_model():
     node = hopf(a=np.array([0.1, 0.2, 0.3], dtype=np.float32), w=[1, 2, 3], beta=torch.tensor([1, 2, 3]))
     assert node.a.dtype == node.w.dtype == node.beta.dtype == torch.float64
+
+
+def test_bounds_that_are_no_number_of_the_precision_are_rounded_to_it():
+    """0.1 in single precision is larger than 0.1, and the bound itself."""
+    given, at = torch.tensor([0.1, 0.2], dtype=torch.float32), tm.Param(0.15, "", "Share.", bounds=Bounds(0.1, 0.2))
+    check_value("a", given, at, None)
+    with pytest.raises(ValueError, match=r"a must be in \(0.1, 0.9\), got 0.1 at index 0"):
+        check_value("a", given, replace(at, bounds=Bounds(0.1, 0.9, strict=True)), None)
 
 
 def test_a_tensor_given_stays_the_users():

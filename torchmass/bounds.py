@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -46,12 +45,12 @@ class Bounds:
             return ExpTransform()
         return transform_to(self.constraint)
 
-    def inside(self, value: Any) -> Any:
-        """Where a tensor, or whether a number, lies strictly between the ends."""
+    def inside(self, value: Tensor) -> Tensor:
+        """Where `value` lies strictly between the ends."""
         return (value > self.low) & (value < self.high)
 
-    def admits(self, value: Any) -> Any:
-        """Where a tensor, or whether a number, is allowed."""
+    def admits(self, value: Tensor) -> Tensor:
+        """Where `value` is allowed."""
         return self.inside(value) if self.strict else (value >= self.low) & (value <= self.high)
 
     def clamp(self, value: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from torchmass.bounds import Bounds
 from torchmass.declare import Param
 from torchmass.sparse import dense
 from torchmass.undefined import is_hidden, known_false
@@ -42,7 +43,7 @@ def check_value(label: str, value: Tensor, declaration: Param, in_size: int | No
     """
     if in_size is not None:
         check_shape(label, value, declaration.per, in_size)
-    if _is_admitted(value.detach(), declaration):
+    if _lies_between(value.detach(), declaration.bounds):
         return
     # what may never end has an infinite default, and may be infinite; clamped, only its NaN is not finite
     finite = value.clamp(-1, 1) if math.isinf(declaration.default) else value
@@ -54,15 +55,18 @@ def check_value(label: str, value: Tensor, declaration: Param, in_size: int | No
         raise ValueError(f"{label} must be {declaration.bounds}{unit}, got {report(value, ~admitted)}.")
 
 
-def _is_admitted(value: Tensor, declaration: Param) -> bool:
-    """Whether all entries are known to be finite and within bounds, from the least and the largest of them."""
-    if not value.numel() or is_hidden(value):
+def _lies_between(value: Tensor, bounds: Bounds) -> bool:
+    """Whether all entries are known to be finite and within bounds, from the least and the largest of them.
+
+    What may not be on its bounds is left to be looked at in its own precision, to which they are rounded.
+    """
+    if bounds.strict or not value.numel() or is_hidden(value):
         return False
     try:
         ends = [float(end) for end in value.aminmax()]  # NaN where one is
     except RuntimeError:  # inside vmap, as in `truth`
         return False
-    return all(math.isfinite(end) and declaration.bounds.admits(end) for end in ends)
+    return all(math.isfinite(end) and bounds.low <= end <= bounds.high for end in ends)
 
 
 def check_shape(label: str, value: Tensor, per: str, in_size: int) -> None:

@@ -120,7 +120,9 @@ struct BackLinks : WayBack {
             }
             if (!graph.apart) meet();
             if (form == tm::dense) outer(weights(link), r.nodes, back, sent, count, early);
-            else correlate<kept_steps(tm::sparse)>(graph.sparse[link], weights(link), turned[0], turned[1], early.begin, early.end);
+            else
+                correlate<kept_steps(tm::sparse)>(graph.sparse[link], weights(link), turned[0], turned[1], early.begin,
+                                                  early.end);
             if (!graph.apart) meet();
         }
     }

@@ -63,7 +63,7 @@ static void correlate(const Sparse &sparse, double *into, const T *back, const T
 #pragma GCC unroll 32
             for (int t = 0; t < steps; t += L) sum[k] = tm::fma(V::load(a + t), V::load(b + t), sum[k]);
         }
-        const V all = sums_of_lanes(sum);
+        const V all = added_up(sum);
         for (int64_t k = 0; k < live; ++k) into[e + k] += double(all[k]);
     }
 }

@@ -99,14 +99,8 @@ struct Matrix {
         for (int64_t j = 0; j < width; j += L)
 #pragma GCC unroll 4
             for (int i = 0; i < few; ++i) sum[i] = tm::fma(V::load(row + i * width + j), V::load(sent + j), sum[i]);
-#pragma GCC unroll 2
-        for (int left = few / 2; left; left /= 2)
-#pragma GCC unroll 2
-            for (int i = 0; i < left; ++i)
-                sum[i] = in_turn(sum[i], sum[i + left], 0, tm::places<L>()) +
-                         in_turn(sum[i], sum[i + left], L / 2, tm::places<L>());
         T part[L];
-        sum[0].store(part);
+        added_up(sum).store(part);
         for (int i = few; i < L; ++i) part[i % few] += part[i];
         for (int64_t j = width; j < nodes; ++j)
             for (int i = 0; i < few; ++i) part[i] += corner[(j - width) * few + i] * sent[j];

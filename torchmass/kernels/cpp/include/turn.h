@@ -33,10 +33,11 @@ template <int rows, int count> TM_ALWAYS void turn(V (&v)[count]) {
     }
 }
 
-// The sums over the lanes of as many vectors, a lane for each. Each pass adds up the halves of all, those of two in turn.
-TM_ALWAYS V sums_of_lanes(V (&v)[L]) {
+// The sums over the lanes of `count` vectors: that of vector k in lane k, or where they are fewer than lanes spread over lanes
+// k, k + count, …. Each pass adds up the halves of all, those of two in turn.
+template <int count> TM_ALWAYS V added_up(V (&v)[count]) {
 #pragma GCC unroll 4
-    for (int left = L / 2; left; left /= 2)
+    for (int left = count / 2; left; left /= 2)
 #pragma GCC unroll 8
         for (int k = 0; k < left; ++k)
             v[k] = in_turn(v[k], v[k + left], 0, tm::places<L>()) + in_turn(v[k], v[k + left], L / 2, tm::places<L>());
