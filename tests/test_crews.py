@@ -179,10 +179,52 @@ assert all(torch.equal(one[name], two[name]) for name in one)
 print("the same")
 """
 
+SQUEEZED = """
+import os, sys, threading, torch, torchmass as tm
+sys.path.insert(0, sys.argv[1])
+from coupled import network
+from torchmass.kernels import call
+from torchmass.kernels.coupled import Crew
+cores = os.sched_getaffinity(0)
+def to(some):
+    for thread in os.listdir("/proc/self/task"):
+        os.sched_setaffinity(int(thread), some)
+def on_one_core_soon(work):
+    timer = threading.Timer(0.03, to, [{min(cores)}])  # when both are at work
+    timer.start()
+    found = work()
+    timer.join()
+    to(cores)
+    return found
+call.crew = lambda *_: Crew(2, is_early=False)
+results = []
+for threads in (1, 2):
+    call.threads = lambda *_: threads
+    net = network(sys.argv[2], n=120)
+    run = lambda: tm.Simulator(net, 0.1, "heun", backend="fused").run(2000.0, seed=3, sample_every=50)["x"]
+    run()
+    series = on_one_core_soon(run)
+    results.append([series, *on_one_core_soon(lambda: torch.autograd.grad(series.square().sum(), [*net.parameters()]))])
+one, two = results
+assert all(torch.equal(a, b) for a, b in zip(one, two, strict=True))
+print("the same")
+"""
+
+
+def assert_the_same(script, link):
+    """Of a run of its own, by one thread and by two."""
+    command = [sys.executable, "-c", script, Path(__file__).parent, link]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.stdout.split("\n")[-2:] == ["the same", ""], done.stdout + done.stderr
+
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="cores cannot be chosen here")
 @pytest.mark.parametrize("link", ["at once", "late"])
 def test_where_one_thread_gets_no_core_the_other_goes_on_alone(link):
-    command = [sys.executable, "-c", CROWDED, Path(__file__).parent, link]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    assert done.stdout.split("\n")[-2:] == ["the same", ""], done.stderr
+    assert_the_same(CROWDED, link)
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="cores cannot be chosen here")
+@pytest.mark.parametrize("link", ["at once", "some shorter than a step"])
+def test_where_one_thread_loses_its_core_the_other_goes_on_with_the_nodes_of_both(link):
+    assert_the_same(SQUEEZED, link)

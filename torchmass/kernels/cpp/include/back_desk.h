@@ -16,8 +16,12 @@ constexpr int slopes_of_step = 1 + Step::arrivals + Step::sums + Step::timed;
 // What the way back needs beside the record.
 struct BackDesk : Arena {
     const int64_t room;
-    T *g, *later, *later_back, *sent_back, *kept, *carried[Step::links];
+    // Rows of which each of those who share a simulation has some of its own, for its nodes alone: the processor reads ahead
+    // in a row, beyond these, and would take from others what they are about to write.
+    static constexpr int own_rows = Step::states + Step::kept_back + 2 * Step::sums + 2 * Step::later + Step::sends;
+    T *g, *later, *later_back, *sent_back, *kept;
     T *part, *sent_part;  // sums of steps, and of what is sent and recorded, up to a tile
+    T *carried[Step::links];
     T *own_sum[Step::links];  // gradients of the weights of nodes with themselves
     Places places[Step::links][2];  // of a line for each set
     T *correlated[Step::links][2];
@@ -30,11 +34,12 @@ struct BackDesk : Arena {
     T *slopes, *came;                  // rings of two tiles: of [step][slope][lane], of what came back, [step][lane]
     double *sum, *sent_sum;            // of both, up to now
 
-    TM_ONCE BackDesk(const Run &r, T *base) : Arena{base}, room(room_of(r, false)) {
+    TM_ONCE BackDesk(const Run &r, T *base, int64_t rank = 0) : Arena{base}, room(room_of(r, false)) {
         const int64_t width = row_width(r.nodes);
-        g = take(Step::states * width), kept = take(Step::kept_back * width);
-        part = take(Step::sums * width), sent_part = take(Step::sums * width);
-        later = take(Step::later * width), later_back = take(Step::later * width), sent_back = take(Step::sends * width);
+        T *own = take(crew_of(r) * own_rows * width) + rank * own_rows * width;
+        const auto rows = [&](int64_t count) { return (own += count * width) - count * width; };
+        g = rows(Step::states), kept = rows(Step::kept_back), part = rows(Step::sums), sent_part = rows(Step::sums);
+        later = rows(Step::later), later_back = rows(Step::later), sent_back = rows(Step::sends);
         const auto take_doubles = [&] {
             return reinterpret_cast<double *>(take((Step::sums + 1) * width * int64_t(sizeof(double) / sizeof(T))));
         };

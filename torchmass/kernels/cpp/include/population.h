@@ -25,6 +25,8 @@ struct Population {
     int64_t moment = 0;  // the step
     Constants *constants;
     Feed *feed;
+    T *held = nullptr;  // rows for own nodes alone; those of the others lie after those of the first
+    int64_t held_rows = 0;
 
     TM_ONCE Population(const Run &r, int64_t simulation, const Graph &graph, const Record &record, tm::Member &member)
         : r(r), graph(graph), record(record), member(member), simulation(simulation),
@@ -76,12 +78,18 @@ struct Population {
         if (member.size > 1 && member.meet()) separate();
     }
     TM_ONCE void separate() {
-        const int64_t begun = own.to;
+        const int64_t begun = own.to, members = member.size;
         member.size = 1;
         own = early = Own(r.nodes, member.rank, 1);
         if (!own.some()) return;
         open(begun, vectors);
         for (int64_t v = begun; v < vectors; ++v) feed[v].to(r, moment);
+        for (int64_t rank = 1; rank < members && !r.early; ++rank) take_over(rank, Own(r.nodes, rank, members));
+    }
+    TM_ONCE void take_over(int64_t rank, const Own &theirs) {
+        const T *from = held + rank * held_rows * width;
+        for (int64_t k = 0; k < held_rows * width; k += width)
+            for (int64_t i = theirs.from * L; i < theirs.to * L; ++i) held[k + i] = from[k + i];
     }
     // what was sent up to step t − 1 reaches the sums of step t
     void push(Line &l, int64_t t) {

@@ -11,7 +11,8 @@ struct WayBack : BackDesk, Population {
     Correlation correlation[Step::links][2];
 
     TM_ONCE WayBack(const Run &r, int64_t simulation, const Graph &graph, T *base, tm::Member &member, int64_t copy)
-        : BackDesk(r, base), Population(r, simulation, graph, written(r, simulation), member), copy(copy) {
+        : BackDesk(r, base, member.rank), Population(r, simulation, graph, written(r, simulation), member), copy(copy) {
+        held = g, held_rows = own_rows;
         for (int64_t k = size * member.rank / member.size; k < size * (member.rank + 1) / member.size; ++k) base[k] = 0;
         meet();
         for (int64_t v = own.from; v < own.to; ++v)
