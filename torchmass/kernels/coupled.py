@@ -15,7 +15,7 @@ T = TypeVar("T")
 FEW_STEPS = 8  # of a delay, which is then summed step by step or nearly so
 NOBODY, UNWEIGHTED, CONNECTED = range(3)  # who has such delays: none, only pairs whose weight is 0, or others too
 NODES_OF_A_THREAD = 24  # that share a simulation and meet now and then
-NODES_THAT_MEET = 160  # those of a thread that meets others at every step: that takes 0.05 to 0.4 µs
+NODES_THAT_MEET = 110  # those of a thread that meets others at every step: that takes 0.05 to 0.4 µs
 
 
 class Pair(NamedTuple):
