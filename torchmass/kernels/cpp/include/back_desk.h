@@ -48,7 +48,7 @@ struct BackDesk : Arena {
             const int64_t inner = Step::link[k].channels * width, nodes = Step::link[k].channels * r.nodes;
             for (int set = 0; set < sets(k); ++set) {
                 Places &own = places[k][set];
-                own.whole_past = take(nodes * (r.reach[k] + room)), own.table[0] = take(Places::few_rows(r.early) * inner);
+                own.whole_past = take(nodes * (lead_of(r, k) + room)), own.table[0] = take(Places::few_rows(r.early) * inner);
                 own.take(*this, r, Step::link[k].channels, 1);
                 correlated[k][set] = take(nodes * Correlation::row * (r.early ? 2 : 1));
             }

@@ -73,7 +73,7 @@ struct Correlation {
     static constexpr int64_t row = chunk + 16;  // rows of all nodes must not share lines of the cache
     const Own *own;
     const Terms *terms;
-    int64_t nodes, channels, width, steps, reach, per_node;
+    int64_t nodes, channels, width, steps, lead, per_node;
     const T *past;                 // as in a Line, of all steps
     double *to_weights, *to_lags;  // gradients, null where not wanted
     bool spread;                   // a chunk is summed during the next one, a slice of its terms with each vector of steps
@@ -145,7 +145,7 @@ struct Correlation {
         double near[edges] = {}, far[edges] = {};
         for (int64_t c = 0; c < channels; ++c) {
             const T *b[edges];
-            for (int k = 0; k < edges; ++k) b[k] = past + (c * nodes + e[k].from) * per_node + reach + t - e[k].ago;
+            for (int k = 0; k < edges; ++k) b[k] = past + (c * nodes + e[k].from) * per_node + lead + t - e[k].ago;
             correlate<edges, between>(back + (c * nodes + e->to) * row, b, count, near, far);
         }
         for (int k = 0; k < edges; ++k, ++e) {

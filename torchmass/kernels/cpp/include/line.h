@@ -40,8 +40,8 @@ struct Line : Places {
         static_cast<Places &>(*this) = places;
         nodes = r.nodes, width = row_width(r.nodes), channels = Step::link[link].channels, has_near = r.early;
         mask = keeps ? -1 : few_rows(r.early) - 1;
-        past = {channels, nodes, r.reach[link], room, 0, whole_past};
-        brief = {channels, nodes, brief_steps, brief_steps, 0, brief_past};
+        past = {channels, nodes, r.reach[link], lead_of(r, link), room, 0, whole_past};
+        brief = {channels, nodes, brief_steps, brief_steps, brief_steps, 0, brief_past};
     }
     TM_ONCE void serve(const Own &some, const Own &some_early, bool two) { own = &some, early = &some_early, apart = two; }
     TM_ONCE void add(const Edges &some) { edges[sets++] = &some, grain = Own::least(grain, some.grain()); }

@@ -8,13 +8,12 @@
 template <int> struct Count {};
 
 struct Past {
-    int64_t channels, nodes, reach, room, origin = 0;
-    T *memory;  // [channel][node][time]: `reach` steps before `origin`, and `room` from there on
+    int64_t channels, nodes, reach, lead, room, origin = 0;  // `reach` steps of the `lead` are read
+    T *memory;  // [channel][node][time]: `lead` steps before `origin`, and `room` from there on
 
-    static int64_t size(int64_t rows, int64_t reach, int64_t room) { return rows * (reach + room); }
-    int64_t length() const { return reach + room; }
+    int64_t length() const { return lead + room; }
     T *of(int64_t channel, int64_t node) const { return memory + (channel * nodes + node) * length(); }
-    T *at(int64_t channel, int64_t node, int64_t t) const { return of(channel, node) + reach + (t - origin); }
+    T *at(int64_t channel, int64_t node, int64_t t) const { return of(channel, node) + lead + (t - origin); }
     // work(channel, node) of some
     template <class Work> TM_ALWAYS void each(const Own &own, const Work &work) const {
         for (int64_t c = 0; c < channels; ++c)
@@ -25,7 +24,7 @@ struct Past {
     TM_ONCE void begin(const Own &own, const T *before, int64_t per_row, int64_t known) {
         origin = 0;
         each(own, [&](int64_t c, int64_t j) {
-            for (int64_t back = 1; back <= reach; ++back)
+            for (int64_t back = 1; back <= lead; ++back)
                 *at(c, j, -back) = before && back <= known ? before[(known - back) * per_row + c * nodes + j] : T(0);
         });
     }
@@ -44,7 +43,7 @@ struct Past {
     }
     bool full(int64_t t) const { return t - origin >= room; }
     TM_ONCE void roll(const Own &own) {
-        each(own, [&](int64_t c, int64_t j) { __builtin_memmove(of(c, j), of(c, j) + room, reach * sizeof(T)); });
+        each(own, [&](int64_t c, int64_t j) { __builtin_memmove(of(c, j), of(c, j) + room, lead * sizeof(T)); });
         origin += room;
     }
     TM_ONCE void forget(const Own &own) const {

@@ -16,6 +16,12 @@ TM_ONCE static int64_t room_of(const Run &r, bool whole) {
     return (room + block - 1) / block * block;
 }
 
+// Steps before the first one that lie there: all that are needed, in whole lines of the cache, so that what is sent in a
+// vector of steps is one; an odd number of these, so that the latest steps of all nodes have places in the caches.
+TM_ONCE static int64_t lead_of(const Run &r, int link) {
+    return ((r.reach[link] + line_of_cache - 1) / line_of_cache | 1) * line_of_cache;
+}
+
 struct Places {
     static constexpr int ring = 2 * L;             // rows, the latest
     static constexpr int64_t brief_steps = 2 * L;  // of the brief past, and after which it is moved

@@ -38,7 +38,7 @@ struct Record : Arena {
         for (int k = 0; k < Step::links; ++k) {
             const tm::LinkForm link = Step::link[k];
             if (!tm::delayed(link.form)) continue;
-            past[k] = take(link.channels * r.nodes * (r.reach[k] + room));
+            past[k] = take(link.channels * r.nodes * (lead_of(r, k) + room));
             for (int set = 0; set < sets(k); ++set) table[k][set] = take(rows * link.channels * width);
         }
     }

@@ -35,7 +35,7 @@ struct WayBack : BackDesk, Population {
     T *returning(int arrival, int64_t t) const { return returned + ((t & (turns - 1)) * Step::arrivals + arrival) * width; }
     T *carry(int link, int64_t t) const { return carried[link] + (t & 3) * Step::link[link].channels * width; }
     T sent_at(int link, int64_t channel, int64_t node, int64_t t) const {
-        return record.past[link][(channel * r.nodes + node) * (r.reach[link] + record.room) + r.reach[link] + t];
+        return record.past[link][(channel * r.nodes + node) * (lead_of(r, link) + record.room) + lead_of(r, link) + t];
     }
     void output_back(const T *x, int64_t v, V given) {
         V now[Step::states], back[Step::states], sums[Step::sums + 1];
@@ -52,8 +52,8 @@ struct WayBack : BackDesk, Population {
         c.own = &early, c.terms = &graph.terms[k][set];
         c.spread = graph.apart;
         c.pieces = r.early ? 1 + 2 * Correlation::slices / (c.terms->groups * c.terms->blocks + 1) : 1;
-        c.nodes = r.nodes, c.channels = l.channels, c.width = width, c.steps = r.steps, c.reach = r.reach[k];
-        c.per_node = r.reach[k] + record.room, c.past = record.past[k];
+        c.nodes = r.nodes, c.channels = l.channels, c.width = width, c.steps = r.steps, c.lead = lead_of(r, k);
+        c.per_node = c.lead + record.room, c.past = record.past[k];
         c.to_weights = weights(k), c.to_lags = lags(k), c.back = correlated[k][set];
     }
 };
