@@ -202,9 +202,12 @@ for threads in (1, 2):
     call.threads = lambda *_: threads
     net = network(sys.argv[2], n=120)
     run = lambda: tm.Simulator(net, 0.1, "heun", backend="fused").run(2000.0, seed=3, sample_every=50)["x"]
-    run()
+    with torch.no_grad():
+        run()
+        alone = on_one_core_soon(run)
     series = on_one_core_soon(run)
-    results.append([series, *on_one_core_soon(lambda: torch.autograd.grad(series.square().sum(), [*net.parameters()]))])
+    loss = series.square().sum()
+    results.append([alone, series, *on_one_core_soon(lambda: torch.autograd.grad(loss, [*net.parameters()]))])
 one, two = results
 assert all(torch.equal(a, b) for a, b in zip(one, two, strict=True))
 print("the same")
@@ -225,6 +228,6 @@ def test_where_one_thread_gets_no_core_the_other_goes_on_alone(link):
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="cores cannot be chosen here")
-@pytest.mark.parametrize("link", ["at once", "some shorter than a step"])
+@pytest.mark.parametrize("link", ["at once", "late", "some shorter than a step"])
 def test_where_one_thread_loses_its_core_the_other_goes_on_with_the_nodes_of_both(link):
     assert_the_same(SQUEEZED, link)

@@ -16,9 +16,7 @@ constexpr int slopes_of_step = 1 + Step::arrivals + Step::sums + Step::timed;
 // What the way back needs beside the record.
 struct BackDesk : Arena {
     const int64_t room;
-    // Rows of which each of those who share a simulation has some of its own, for its nodes alone: the processor reads ahead
-    // in a row, beyond these, and would take from others what they are about to write.
-    static constexpr int own_rows = Step::states + Step::kept_back + 2 * Step::sums + 2 * Step::later + Step::sends;
+    Held held;
     T *g, *later, *later_back, *sent_back, *kept;
     T *part, *sent_part;  // sums of steps, and of what is sent and recorded, up to a tile
     T *carried[Step::links];
@@ -34,12 +32,11 @@ struct BackDesk : Arena {
     T *slopes, *came;                  // rings of two tiles: of [step][slope][lane], of what came back, [step][lane]
     double *sum, *sent_sum;            // of both, up to now
 
-    TM_ONCE BackDesk(const Run &r, T *base, int64_t rank = 0) : Arena{base}, room(room_of(r, false)) {
+    TM_ONCE BackDesk(const Run &r, T *base, int64_t rank = 0) : Arena{base}, room(room_of(r, false)), held(r, *this, rows_to_hold(r), rank) {
         const int64_t width = row_width(r.nodes);
-        T *own = take(crew_of(r) * own_rows * width) + rank * own_rows * width;
-        const auto rows = [&](int64_t count) { return (own += count * width) - count * width; };
-        g = rows(Step::states), kept = rows(Step::kept_back), part = rows(Step::sums), sent_part = rows(Step::sums);
-        later = rows(Step::later), later_back = rows(Step::later), sent_back = rows(Step::sends);
+        g = held.take(Step::states), kept = held.take(Step::kept_back);
+        part = held.take(Step::sums), sent_part = held.take(Step::sums);
+        later = held.take(Step::later), later_back = held.take(Step::later), sent_back = held.take(Step::sends);
         const auto take_doubles = [&] {
             return reinterpret_cast<double *>(take((Step::sums + 1) * width * int64_t(sizeof(double) / sizeof(T))));
         };
@@ -48,8 +45,8 @@ struct BackDesk : Arena {
             const int64_t inner = Step::link[k].channels * width, nodes = Step::link[k].channels * r.nodes;
             for (int set = 0; set < sets(k); ++set) {
                 Places &own = places[k][set];
-                own.whole_past = take(nodes * (lead_of(r, k) + room)), own.table[0] = take(Places::few_rows(r.early) * inner);
-                own.take(*this, r, Step::link[k].channels, 1);
+                own.whole_past = take(nodes * (lead_of(r, k) + room)), own.table[0] = held.take(Places::few_rows(r.early) * Step::link[k].channels);
+                own.take(*this, held, r, Step::link[k].channels, 1);
                 correlated[k][set] = take(nodes * Correlation::row * (r.early ? 2 : 1));
             }
             carried[k] = take(sets(k) ? 4 * inner : 0), own_sum[k] = take(sets(k) ? width : 0);
@@ -67,6 +64,12 @@ struct BackDesk : Arena {
         const int64_t foreseen = has_slopes && works_apart(r) ? 2 * tile * width : 0;
         slopes = take(foreseen * slopes_of_step), came = take(foreseen);
         for (T *&rows : turned) rows = take(any ? kept_steps(tm::sparse) * width : 0);
+    }
+    static int64_t rows_to_hold(const Run &r) {
+        int64_t count = Step::states + Step::kept_back + 2 * Step::sums + 2 * Step::later + Step::sends;
+        for (int k = 0; k < Step::links; ++k)
+            count += sets(k) * (Places::few_rows(r.early) + Places::ring) * Step::link[k].channels;
+        return count;
     }
 };
 

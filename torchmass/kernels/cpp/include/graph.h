@@ -47,6 +47,12 @@ struct Graph {
             shorts[k].build(pairs[k], weights, lags, least_lag, r.zeros[k], moving, back);
         }
     }
+    // whether nodes read what others sent before it is in their past
+    bool reads_rows(int link) const {
+        bool any = shorts[link].any();
+        for (const Edges &e : edges[link]) any |= e.any(Edges::levels - 1);
+        return any;
+    }
     // whether nodes read at this stage what those of another thread sent just before
     bool waits(int level) const {
         for (int k = 0; k < Step::arrivals && !apart; ++k) {

@@ -2,8 +2,8 @@
 #ifndef TORCHMASS_PLACES_H
 #define TORCHMASS_PLACES_H
 
-#include "arena.h"
 #include "edges.h"
+#include "held.h"
 
 // steps of what was sent that lie in memory beside the past: the whole run, or few, so that they stay in the caches, and
 // no fewer than the past, which is moved each time that they are full
@@ -26,7 +26,7 @@ struct Places {
     static constexpr int ring = 2 * L;             // rows, the latest
     static constexpr int64_t brief_steps = 2 * L;  // of the brief past, and after which it is moved
     T *whole_past, *brief_past;         // [channel][node][time], see Past; the brief one is of the latest steps
-    T *rows;                            // [time][channel][lane]
+    T *rows, *own_rows;                 // [time][channel][lane], and the same where nobody reads those of others
     T *coming[2], *near[2], *table[2];  // of each set, sums that are not whole yet, [channel][node][time], and that are
 
     // how many steps there are of `coming`, from a node to the next one, and of a table; where sums lie `apart` or not
@@ -36,9 +36,9 @@ struct Places {
     static int64_t all_rows(int64_t steps) { return steps + 2 * L + 1; }
 
     // of so many sets all but the past and the tables
-    void take(Arena &from, const Run &r, int64_t channels, int sets) {
+    void take(Arena &from, Held &held, const Run &r, int64_t channels, int sets) {
         const int64_t nodes = channels * r.nodes;
-        rows = from.take(ring * channels * row_width(r.nodes));
+        rows = from.take(ring * channels * row_width(r.nodes)), own_rows = held.take(ring * channels);
         brief_past = from.take(r.early ? nodes * 2 * brief_steps : 0);
         for (int set = 0; set < sets; ++set)
             coming[set] = from.take(nodes * coming_row(r.early)), near[set] = from.take(r.early ? nodes * L : 0);

@@ -25,16 +25,15 @@ struct Population {
     int64_t moment = 0;  // the step
     Constants *constants;
     Feed *feed;
-    T *held = nullptr;  // rows for own nodes alone; those of the others lie after those of the first
-    int64_t held_rows = 0;
+    const Held held;
 
-    TM_ONCE Population(const Run &r, int64_t simulation, const Graph &graph, const Record &record, tm::Member &member)
+    TM_ONCE Population(const Run &r, int64_t simulation, const Graph &graph, const Record &record, tm::Member &member, const Held &held)
         : r(r), graph(graph), record(record), member(member), simulation(simulation),
           vectors((r.nodes + L - 1) / L), width(row_width(r.nodes)), first(simulation * r.nodes),
           live(int(r.nodes - (vectors - 1) * L)),
           own(r.early ? Own(r.nodes, 0, !member.rank) : Own(r.nodes, member.rank, member.size)),
           early(r.early && member.size > 1 ? Own(r.nodes, 0, member.rank) : own),
-          constants(new Constants[vectors]), feed(new Feed[vectors]) {
+          constants(new Constants[vectors]), feed(new Feed[vectors]), held(held) {
         const Own &mine = own.some() ? own : early;
         open(mine.from, mine.to);
         member.patient = !own.some();
@@ -84,12 +83,7 @@ struct Population {
         if (!own.some()) return;
         open(begun, vectors);
         for (int64_t v = begun; v < vectors; ++v) feed[v].to(r, moment);
-        for (int64_t rank = 1; rank < members && !r.early; ++rank) take_over(rank, Own(r.nodes, rank, members));
-    }
-    TM_ONCE void take_over(int64_t rank, const Own &theirs) {
-        const T *from = held + rank * held_rows * width;
-        for (int64_t k = 0; k < held_rows * width; k += width)
-            for (int64_t i = theirs.from * L; i < theirs.to * L; ++i) held[k + i] = from[k + i];
+        for (int64_t rank = 1; rank < members && !r.early; ++rank) held.take_over(rank, Own(r.nodes, rank, members));
     }
     // what was sent up to step t − 1 reaches the sums of step t
     void push(Line &l, int64_t t) {

@@ -28,19 +28,25 @@ struct Record : Arena {
     int64_t width, room;
     bool whole;
 
-    TM_ONCE Record(const Run &r, T *base, bool whole) : Arena{base}, whole(whole) {
+    // what is not written down is held
+    TM_ONCE Record(const Run &r, T *base, bool whole, Held held = {}) : Arena{base}, whole(whole) {
         width = row_width(r.nodes);
         room = room_of(r, whole);
         const int64_t rows = whole ? Places::all_rows(r.steps) : Places::few_rows(r.early);
-        x = take((whole ? r.steps + 1 : 1) * Step::states * width);
-        own = take((whole ? r.steps : 1) * own_arrivals() * width);
+        const auto some = [&](int64_t count) { return whole ? take(count * width) : held.take(count); };
+        x = some((whole ? r.steps + 1 : 1) * Step::states), own = some((whole ? r.steps : 1) * own_arrivals());
         drawn = take(r.early ? (whole ? r.steps : ring) * Step::drives * width : 0);
         for (int k = 0; k < Step::links; ++k) {
             const tm::LinkForm link = Step::link[k];
             if (!tm::delayed(link.form)) continue;
             past[k] = take(link.channels * r.nodes * (lead_of(r, k) + room));
-            for (int set = 0; set < sets(k); ++set) table[k][set] = take(rows * link.channels * width);
+            for (int set = 0; set < sets(k); ++set) table[k][set] = some(rows * link.channels);
         }
+    }
+    static int64_t held_rows(const Run &r) {
+        int64_t count = Step::states + own_arrivals();
+        for (int k = 0; k < Step::links; ++k) count += sets(k) * Places::few_rows(r.early) * Step::link[k].channels;
+        return count;
     }
     T *state(int64_t t) const { return x + (whole ? t : 0) * Step::states * width; }
     T *normals(int64_t v, int64_t t) const { return drawn + ((whole ? t : t & (ring - 1)) * width + v * L) * Step::drives; }
@@ -52,15 +58,21 @@ TM_EXPORT int64_t record_size(const Run &r, bool whole) { return Record(r, nullp
 // What a simulation goes on with beside its record. What is sent is written in turns of two steps: some may be at the next
 // one while others still read.
 struct Desk : Arena {
+    Held held;
     T *sent[2], *later[2], *kept;
     Places places[Step::links];
 
-    TM_ONCE Desk(const Run &r, T *base) : Arena{base} {
+    TM_ONCE Desk(const Run &r, T *base, int64_t rank = 0) : Arena{base}, held(r, *this, rows_to_hold(r), rank) {
         const int64_t width = row_width(r.nodes);
         for (int turn = 0; turn < 2; ++turn) sent[turn] = take(Step::sends * width), later[turn] = take(Step::later * width);
-        kept = take(Step::kept * width);
+        kept = held.take(Step::kept);
         for (int k = 0; k < Step::links; ++k)
-            if (sets(k)) places[k].take(*this, r, Step::link[k].channels, sets(k));
+            if (sets(k)) places[k].take(*this, held, r, Step::link[k].channels, sets(k));
+    }
+    static int64_t rows_to_hold(const Run &r) {
+        int64_t count = Step::kept + (r.path ? 0 : Record::held_rows(r));
+        for (int k = 0; k < Step::links; ++k) count += sets(k) ? Places::ring * Step::link[k].channels : 0;
+        return count;
     }
 };
 

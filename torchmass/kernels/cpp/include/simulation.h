@@ -11,11 +11,13 @@ struct Simulation : Desk, Population {
     V bad = V(T(0));
 
     TM_ONCE Simulation(const Run &r, int64_t simulation, const Graph &graph, T *memory, T *base, tm::Member &member)
-        : Desk(r, base), Population(r, simulation, graph, Record(r, memory, r.path != nullptr), member) {
+        : Desk(r, base, member.rank),
+          Population(r, simulation, graph, Record(r, memory, r.path != nullptr, Desk::held), member, Desk::held) {
         for (int k = 0; k < Step::links; ++k) {
             if (!sets(k)) continue;
             Line &l = line[k];
             places[k].whole_past = record.past[k];
+            if (!graph.reads_rows(k)) places[k].rows = places[k].own_rows;
             for (int set = 0; set < sets(k); ++set) places[k].table[set] = record.table[k][set], l.add(graph.edges[k][set]);
             l.open(r, k, places[k], record.room, record.whole);
             l.serve(own, early, graph.apart);

@@ -11,8 +11,8 @@ struct WayBack : BackDesk, Population {
     Correlation correlation[Step::links][2];
 
     TM_ONCE WayBack(const Run &r, int64_t simulation, const Graph &graph, T *base, tm::Member &member, int64_t copy)
-        : BackDesk(r, base, member.rank), Population(r, simulation, graph, written(r, simulation), member), copy(copy) {
-        held = g, held_rows = own_rows;
+        : BackDesk(r, base, member.rank),
+          Population(r, simulation, graph, written(r, simulation), member, BackDesk::held), copy(copy) {
         for (int64_t k = size * member.rank / member.size; k < size * (member.rank + 1) / member.size; ++k) base[k] = 0;
         meet();
         for (int64_t v = own.from; v < own.to; ++v)
@@ -45,6 +45,7 @@ struct WayBack : BackDesk, Population {
     }
     TM_ONCE void open(int k, int set) {
         Line &l = line[k][set];
+        if (!graph.reads_rows(k)) places[k][set].rows = places[k][set].own_rows;
         l.open(r, k, places[k][set], room, false);
         l.serve(own, early, graph.apart);
         l.add(graph.edges[k][set]);
