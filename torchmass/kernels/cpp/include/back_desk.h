@@ -32,7 +32,8 @@ struct BackDesk : Arena {
     T *slopes, *came;                  // rings of two tiles: of [step][slope][lane], of what came back, [step][lane]
     double *sum, *sent_sum;            // of both, up to now
 
-    TM_ONCE BackDesk(const Run &r, T *base, int64_t rank = 0) : Arena{base}, room(room_of(r, false)), held(r, *this, rows_to_hold(r), rank) {
+    TM_ONCE BackDesk(const Run &r, T *base, int64_t rank = 0)
+        : Arena{base}, room(room_of(r, false)), held(r, *this, rows_to_hold(r), rank) {
         const int64_t width = row_width(r.nodes);
         g = held.take(Step::states), kept = held.take(Step::kept_back);
         part = held.take(Step::sums), sent_part = held.take(Step::sums);
@@ -45,7 +46,8 @@ struct BackDesk : Arena {
             const int64_t inner = Step::link[k].channels * width, nodes = Step::link[k].channels * r.nodes;
             for (int set = 0; set < sets(k); ++set) {
                 Places &own = places[k][set];
-                own.whole_past = take(nodes * (lead_of(r, k) + room)), own.table[0] = held.take(Places::few_rows(r.early) * Step::link[k].channels);
+                own.whole_past = take(nodes * (lead_of(r, k) + room));
+                own.table[0] = held.take(Places::few_rows(r.early) * Step::link[k].channels);
                 own.take(*this, held, r, Step::link[k].channels, 1);
                 correlated[k][set] = take(nodes * Correlation::row * (r.early ? 2 : 1));
             }
@@ -65,7 +67,7 @@ struct BackDesk : Arena {
         slopes = take(foreseen * slopes_of_step), came = take(foreseen);
         for (T *&rows : turned) rows = take(any ? kept_steps(tm::sparse) * width : 0);
     }
-    static int64_t rows_to_hold(const Run &r) {
+    TM_ONCE static int64_t rows_to_hold(const Run &r) {
         int64_t count = Step::states + Step::kept_back + 2 * Step::sums + 2 * Step::later + Step::sends;
         for (int k = 0; k < Step::links; ++k)
             count += sets(k) * (Places::few_rows(r.early) + Places::ring) * Step::link[k].channels;

@@ -37,7 +37,8 @@ struct Graph {
             }
             const T *lags = r.lags[k] + simulation * r.apart[2 * k + 1];
             const bool moving = r.g_lags && r.g_lags[k];
-            const int64_t length = lead_of(r, k) + room_of(r, r.path && !back), brief = apart ? 2 * Places::brief_steps : length;
+            const int64_t length = lead_of(r, k) + room_of(r, r.path && !back);
+            const int64_t brief = apart ? 2 * Places::brief_steps : length;
             pairs[k].open(n, r.counts[k], r.connections[k]);
             for (int set = 0; set <= Step::middle; ++set) {
                 edges[k][set].build(pairs[k], r.early, length, brief, weights, lags, least_lag, 0.5 * set, back);

@@ -25,9 +25,10 @@ struct Population {
     int64_t moment = 0;  // the step
     Constants *constants;
     Feed *feed;
-    const Held held;
+    const Held held;  // of the nodes that are own
 
-    TM_ONCE Population(const Run &r, int64_t simulation, const Graph &graph, const Record &record, tm::Member &member, const Held &held)
+    TM_ONCE Population(const Run &r, int64_t simulation, const Graph &graph, const Record &record, tm::Member &member,
+                       const Held &held)
         : r(r), graph(graph), record(record), member(member), simulation(simulation),
           vectors((r.nodes + L - 1) / L), width(row_width(r.nodes)), first(simulation * r.nodes),
           live(int(r.nodes - (vectors - 1) * L)),

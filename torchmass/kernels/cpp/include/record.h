@@ -43,7 +43,7 @@ struct Record : Arena {
             for (int set = 0; set < sets(k); ++set) table[k][set] = some(rows * link.channels);
         }
     }
-    static int64_t held_rows(const Run &r) {
+    TM_ONCE static int64_t held_rows(const Run &r) {
         int64_t count = Step::states + own_arrivals();
         for (int k = 0; k < Step::links; ++k) count += sets(k) * Places::few_rows(r.early) * Step::link[k].channels;
         return count;
@@ -69,7 +69,7 @@ struct Desk : Arena {
         for (int k = 0; k < Step::links; ++k)
             if (sets(k)) places[k].take(*this, held, r, Step::link[k].channels, sets(k));
     }
-    static int64_t rows_to_hold(const Run &r) {
+    TM_ONCE static int64_t rows_to_hold(const Run &r) {
         int64_t count = Step::kept + (r.path ? 0 : Record::held_rows(r));
         for (int k = 0; k < Step::links; ++k) count += sets(k) ? Places::ring * Step::link[k].channels : 0;
         return count;
