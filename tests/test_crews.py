@@ -164,6 +164,8 @@ def test_delays_are_looked_at_once_a_run_or_until_one_changes(frees, expected, m
     assert counts == expected
 
 
+chooses_cores = pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="cores cannot be chosen here")
+
 CROWDED = """
 import os, sys, torch, torchmass as tm
 os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # one core for two threads
@@ -180,7 +182,7 @@ print("the same")
 """
 
 SQUEEZED = """
-import os, sys, threading, torch, torchmass as tm
+import contextlib, os, sys, threading, torch, torchmass as tm
 sys.path.insert(0, sys.argv[1])
 from coupled import network
 from torchmass.kernels import call
@@ -188,7 +190,8 @@ from torchmass.kernels.coupled import Crew
 cores = os.sched_getaffinity(0)
 def to(some):
     for thread in os.listdir("/proc/self/task"):
-        os.sched_setaffinity(int(thread), some)
+        with contextlib.suppress(ProcessLookupError):  # it has ended
+            os.sched_setaffinity(int(thread), some)
 def on_one_core_soon(work):
     timer = threading.Timer(0.03, to, [{min(cores)}])  # when both are at work
     timer.start()
@@ -221,13 +224,13 @@ def assert_the_same(script, link):
     assert done.stdout.split("\n")[-2:] == ["the same", ""], done.stdout + done.stderr
 
 
-@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="cores cannot be chosen here")
+@chooses_cores
 @pytest.mark.parametrize("link", ["at once", "late"])
 def test_where_one_thread_gets_no_core_the_other_goes_on_alone(link):
     assert_the_same(CROWDED, link)
 
 
-@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="cores cannot be chosen here")
+@chooses_cores
 @pytest.mark.parametrize("link", ["at once", "late", "some shorter than a step"])
 def test_where_one_thread_loses_its_core_the_other_goes_on_with_the_nodes_of_both(link):
     assert_the_same(SQUEEZED, link)

@@ -35,9 +35,10 @@ struct Line : Places {
         return has_near ? near[set] + (channel * nodes + node) * L + t % L : coming_at(set, channel, node, t);
     }
 
-    // of a link: `room` steps lie beside the past
-    TM_ONCE void open(const Run &r, int link, const Places &places, int64_t room, bool keeps) {
+    // of a link: `room` steps lie beside the past; `shares` where nodes read rows of others
+    TM_ONCE void open(const Run &r, int link, const Places &places, int64_t room, bool keeps, bool shares) {
         static_cast<Places &>(*this) = places;
+        if (!shares) rows = own_rows;
         nodes = r.nodes, width = row_width(r.nodes), channels = Step::link[link].channels, has_near = r.early;
         mask = keeps ? -1 : few_rows(r.early) - 1;
         past = {channels, nodes, r.reach[link], lead_of(r, link), room, 0, whole_past};

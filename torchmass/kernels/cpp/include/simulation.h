@@ -17,9 +17,8 @@ struct Simulation : Desk, Population {
             if (!sets(k)) continue;
             Line &l = line[k];
             places[k].whole_past = record.past[k];
-            if (!graph.reads_rows(k)) places[k].rows = places[k].own_rows;
             for (int set = 0; set < sets(k); ++set) places[k].table[set] = record.table[k][set], l.add(graph.edges[k][set]);
-            l.open(r, k, places[k], record.room, record.whole);
+            l.open(r, k, places[k], record.room, record.whole, graph.reads_rows(k));
             l.serve(own, early, graph.apart);
             l.begin(r.before[k] + simulation * r.before_apart[2 * k + 1], r.before_apart[2 * k]);
         }

@@ -45,8 +45,7 @@ struct WayBack : BackDesk, Population {
     }
     TM_ONCE void open(int k, int set) {
         Line &l = line[k][set];
-        if (!graph.reads_rows(k)) places[k][set].rows = places[k][set].own_rows;
-        l.open(r, k, places[k][set], room, false);
+        l.open(r, k, places[k][set], room, false, graph.reads_rows(k));
         l.serve(own, early, graph.apart);
         l.add(graph.edges[k][set]);
         Correlation &c = correlation[k][set];
