@@ -176,6 +176,7 @@ WRONG_VALUES = {
 
 WRONG_TYPES = {
     "a parameter that is no number": (lambda: hopf(a="large"), "HopfStep.a must be a number, an array or a tensor"),
+    "weights with a row too short": (lambda: tm.Network(hopf(), [[0.0, 1.0], [1.0]]), "got list: expected sequence of"),
     "a distribution for a parameter": (lambda: hopf(a=torch.distributions.Uniform(0, 1)), "got Uniform"),
     "a noise that is a number": (lambda: hopf(noise_x=0.1), "noise_x must be a WhiteNoise, got float"),
     "a monitor that is a bare string": (lambda: run(monitors="x"), r"monitors=\['x'\]"),

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 import torchmass as tm
-from torchmass.couplings import COUPLINGS
+from torchmass.couplings import ALIASES, COUPLINGS
 
 ARRAYS = {k: torch.from_numpy(v) for k, v in np.load(Path(__file__).parent / "reference" / "coupling.npz").items()}
 WEIGHTS = torch.tensor([[0.1, 0.7, 0.0], [0.2, -0.3, 1.1], [0.0, 0.4, 0.0]], dtype=torch.float64)  # [to, from]
@@ -43,6 +43,19 @@ def test_a_coupling_equals_that_of_other_programs(array, kind, values):
     seen = ARRAYS["x_delayed_jr" if "jansen" in array else "x_delayed"]
     found = arriving(COUPLINGS[kind](ARRAYS["W"], **values), seen, ARRAYS["y"])
     torch.testing.assert_close(found, ARRAYS[array], rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", [n for n in ARRAYS if n.startswith("tvb_")])
+def test_a_network_knows_the_couplings_of_the_virtual_brain_by_their_names(name):
+    (kind,) = (kind for array, kind, _ in CASES if array == name)
+    assert type(tm.Network(tm.LinearStep(3), WEIGHTS, coupling=name).coupling) is COUPLINGS[kind]
+
+
+def test_a_laplacian_without_a_norm_is_the_diffusive_coupling():
+    x = torch.randn(3)
+    net = tm.Network(tm.LinearStep(3, gamma=0.0), WEIGHTS, coupling="laplacian", k=0.6)
+    torch.testing.assert_close(net.rhs({"x": x})["x"], 0.6 * (WEIGHTS - torch.diag(WEIGHTS.sum(1))) @ x)
+    assert not ALIASES.keys() & COUPLINGS.keys()
 
 
 def test_pre_sigmoidal_is_the_formula_of_the_virtual_brain():

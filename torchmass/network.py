@@ -9,7 +9,7 @@ from torch.distributions import Distribution
 from torchmass.bounds import Bounds
 from torchmass.columns import Columns
 from torchmass.coupling import Coupling
-from torchmass.couplings import COUPLINGS
+from torchmass.couplings import ALIASES, COUPLINGS
 from torchmass.datasets import Connectome
 from torchmass.declare import Input, State
 from torchmass.dynamics import Dynamics
@@ -32,11 +32,11 @@ class Network(System):
     as given. A sparse matrix of torch or scipy connects the pairs that have an entry and no others, also when weights
     are fitted, which are then one number an entry: see `Coupling`. What arrives at once is summed in O(edges), as it is
     wherever few fixed weights are not 0. A number is the weight of every pair of different nodes, summed in O(N).
-    `coupling` is a name in `torchmass.couplings.COUPLINGS` (`"diffusive"`, `"sine"`, …); it reads `coupled_var` of
-    every node (a state, by default the first, or `"output"`, that of the model) and adds to the input `target`
-    (default: the model's port). `distance` in mm and `speed` in mm/ms, or `delays` in ms, make what is sent arrive
-    later. `conn` may also be a `Connectome`, which brings the names of its regions and, where `speed` is given, its
-    distances; or give `labels`, which results carry. Further keywords are parameters of the coupling (`k=0.5`) and
+    `coupling` is a name in `torchmass.couplings.COUPLINGS` or `ALIASES` (`"diffusive"`, `"sine"`, …); it reads
+    `coupled_var` of every node (a state, by default the first, or `"output"`, that of the model) and adds to the input
+    `target` (default: the model's port). `distance` in mm and `speed` in mm/ms, or `delays` in ms, make what is sent
+    arrive later. `conn` may also be a `Connectome`, which brings the names of its regions and, where `speed` is given,
+    its distances; or give `labels`, which results carry. Further keywords are parameters of the coupling (`k=0.5`) and
     options of `Coupling` (`interpolation`, `max_delay`, `hold`, `mask`).
     `coupling` may also be an instance, built with its weights, or a dict of instances, each from its `source` to its
     `target`; `net.coupling` is what was given. `noise` is a process on `coupled_var`, or a dict of processes by state
@@ -224,7 +224,7 @@ def _coupling(kind: Any, node: System, conn: Any, values: dict[str, Any]) -> Cou
         return kind
     if conn is None:
         raise TypeError("Network needs conn=, the (N, N) weights [to, from].")
-    cls = lookup("torchmass", "coupling", kind, COUPLINGS)
+    cls = lookup("torchmass", "coupling", ALIASES.get(kind, kind), COUPLINGS)
     given = conn if is_sparse(conn) else as_value("conn", conn, node.like)
     if given.ndim:
         check_shape("conn", given, "edge", node.in_size)

@@ -24,7 +24,9 @@ def as_value(label: str, value: Any, like: Tensor) -> Tensor:
         try:
             return torch.as_tensor(value, dtype=like.dtype, device=like.device)
         except (TypeError, ValueError, RuntimeError) as error:
-            raise TypeError(f"{label} must be a number, an array or a tensor, got {type(value).__name__}.") from error
+            got = type(value).__name__
+            got += f": {error}" if isinstance(value, (list, tuple)) else ""  # rows of different length, or no numbers
+            raise TypeError(f"{label} must be a number, an array or a tensor, got {got}.") from error
     if value.device != like.device:
         raise ValueError(f"{label} is on {value.device}, the model on {like.device}; move one with .to(...).")
     if value.is_complex():

@@ -31,3 +31,7 @@ COUPLINGS: Mapping[str, type[Coupling]] = MappingProxyType(
         "tvb_pre_sigmoidal": TVBPreSigmoidalCoupling,
     }
 )
+# what others call them: linear and difference couplings of The Virtual Brain, brainmass's Laplacian without a norm
+ALIASES: Mapping[str, str] = MappingProxyType(
+    {"tvb_linear": "additive", "tvb_difference": "diffusive", "laplacian": "diffusive"}
+)
