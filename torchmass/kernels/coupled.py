@@ -15,7 +15,8 @@ T = TypeVar("T")
 FEW_STEPS = 8  # of a delay, which is then summed step by step or nearly so
 NOBODY, UNWEIGHTED, CONNECTED = range(3)  # who has such delays: none, only pairs whose weight is 0, or others too
 NODES_OF_A_THREAD = 24  # that share a simulation and meet now and then
-NODES_THAT_MEET = 110  # those of a thread that meets others at every step: that takes 0.05 to 0.4 µs
+# those of a thread that meets others at every step, which takes 0.05 to 0.4 µs; where all is delayed, it has more to do
+NODES_THAT_MEET, LATE_NODES_THAT_MEET = 110, 80
 
 
 class Pair(NamedTuple):
@@ -97,14 +98,15 @@ def crew(step: StepGraph, nodes: int, soon: Sequence[int], wanted: Sequence[int]
     """
     late = [link.is_delayed for link in step.links]
     zeros = [places[0] in wanted for places in leaves_of_links(step.links, range(len(step.pairs)))]
-    is_some = 2 * NODES_OF_A_THREAD <= nodes < 2 * NODES_THAT_MEET
+    each = LATE_NODES_THAT_MEET if all(late) else NODES_THAT_MEET
+    is_some = 2 * NODES_OF_A_THREAD <= nodes < 2 * each
     if is_some and all(late) and CONNECTED in soon:
         return Crew(2, is_early=True)
     if is_some and not any(late) and (step.drives or (back and any(zeros))):
         return Crew(2, is_early=True)
     least = (UNWEIGHTED if counts else CONNECTED for counts in zeros)
     meet = not all(late) or any(who >= enough for who, enough in zip(soon, least, strict=True))
-    return Crew(max(1, nodes // (NODES_THAT_MEET if meet else NODES_OF_A_THREAD)), is_early=False)
+    return Crew(max(1, nodes // (each if meet else NODES_OF_A_THREAD)), is_early=False)
 
 
 def whose_are_soon(weights: Tensor | None, lags: Tensor | None, _: Tensor | None, ends: Tensor | None) -> int:
