@@ -33,7 +33,10 @@ struct BackDesk : Arena {
     double *sum, *sent_sum;            // of both, up to now
 
     TM_ONCE BackDesk(const Run &r, T *base, int64_t rank = 0)
-        : Arena{base}, room(room_of(r, false)), held(r, *this, rows_to_hold(r), rank) {
+        : BackDesk(r, base, rank, BackDesk(r, nullptr, 0, 0).held.taken) {}
+    // whose members hold so many rows each
+    TM_ONCE BackDesk(const Run &r, T *base, int64_t rank, int64_t rows)
+        : Arena{base}, room(room_of(r, false)), held(r, *this, rows, rank) {
         const int64_t width = row_width(r.nodes);
         g = held.take(Step::states), kept = held.take(Step::kept_back);
         part = held.take(Step::sums), sent_part = held.take(Step::sums);
@@ -66,12 +69,6 @@ struct BackDesk : Arena {
         const int64_t foreseen = has_slopes && works_apart(r) ? 2 * tile * width : 0;
         slopes = take(foreseen * slopes_of_step), came = take(foreseen);
         for (T *&rows : turned) rows = take(any ? kept_steps(tm::sparse) * width : 0);
-    }
-    TM_ONCE static int64_t rows_to_hold(const Run &r) {
-        int64_t count = Step::states + Step::kept_back + 2 * Step::sums + 2 * Step::later + Step::sends;
-        for (int k = 0; k < Step::links; ++k)
-            count += sets(k) * (Places::few_rows(r.early) + Places::ring) * Step::link[k].channels;
-        return count;
     }
 };
 

@@ -27,9 +27,9 @@ struct Record : Arena {
     T *drawn;  // normals, [step][vector][drive][lane], where they are drawn some steps before they are needed
     int64_t width, room;
     bool whole;
+    Held held;  // what is not written down
 
-    // what is not written down is held
-    TM_ONCE Record(const Run &r, T *base, bool whole, Held held = {}) : Arena{base}, whole(whole) {
+    TM_ONCE Record(const Run &r, T *base, bool whole, const Held &begun = {}) : Arena{base}, whole(whole), held(begun) {
         width = row_width(r.nodes);
         room = room_of(r, whole);
         const int64_t rows = whole ? Places::all_rows(r.steps) : Places::few_rows(r.early);
@@ -42,11 +42,6 @@ struct Record : Arena {
             past[k] = take(link.channels * r.nodes * (lead_of(r, k) + room));
             for (int set = 0; set < sets(k); ++set) table[k][set] = some(rows * link.channels);
         }
-    }
-    TM_ONCE static int64_t held_rows(const Run &r) {
-        int64_t count = Step::states + own_arrivals();
-        for (int k = 0; k < Step::links; ++k) count += sets(k) * Places::few_rows(r.early) * Step::link[k].channels;
-        return count;
     }
     T *state(int64_t t) const { return x + (whole ? t : 0) * Step::states * width; }
     T *normals(int64_t v, int64_t t) const { return drawn + ((whole ? t : t & (ring - 1)) * width + v * L) * Step::drives; }
@@ -62,7 +57,9 @@ struct Desk : Arena {
     T *sent[2], *later[2], *kept;
     Places places[Step::links];
 
-    TM_ONCE Desk(const Run &r, T *base, int64_t rank = 0) : Arena{base}, held(r, *this, rows_to_hold(r), rank) {
+    TM_ONCE Desk(const Run &r, T *base, int64_t rank = 0) : Desk(r, base, rank, rows_to_hold(r)) {}
+    // whose members hold so many rows each
+    TM_ONCE Desk(const Run &r, T *base, int64_t rank, int64_t rows) : Arena{base}, held(r, *this, rows, rank) {
         const int64_t width = row_width(r.nodes);
         for (int turn = 0; turn < 2; ++turn) sent[turn] = take(Step::sends * width), later[turn] = take(Step::later * width);
         kept = held.take(Step::kept);
@@ -70,9 +67,7 @@ struct Desk : Arena {
             if (sets(k)) places[k].take(*this, held, r, Step::link[k].channels, sets(k));
     }
     TM_ONCE static int64_t rows_to_hold(const Run &r) {
-        int64_t count = Step::kept + (r.path ? 0 : Record::held_rows(r));
-        for (int k = 0; k < Step::links; ++k) count += sets(k) ? Places::ring * Step::link[k].channels : 0;
-        return count;
+        return Record(r, nullptr, r.path != nullptr, Desk(r, nullptr, 0, 0).held).held.taken;
     }
 };
 
