@@ -62,6 +62,15 @@ def network(link, coupling="diffusive", dtype=torch.float64, n=N, **options):
     return net
 
 
+def held_beside_read():
+    """Two couplings whose delays are 1 to 1.4 steps, of which one is held and the other read at every stage."""
+    link = lambda source, hold: tm.AdditiveCoupling(
+        pairs(1) / N, source=source, target="x_inp", delays=0.1 + 0.04 * pairs(2), hold=hold
+    )
+    net = tm.Network(tm.HopfStep(N, init_x=0.3), coupling={"held": link("x", True), "read": link("y", False)})
+    return net.free("held.weights", "read.weights", "held.delays", "read.delays")
+
+
 def found(net, backend, method="heun", duration=16.0, loss=5, **options):
     """All that a run gives, and the gradient of a loss, of this seed, that weighs every number of it differently."""
     r = tm.Simulator(net, 0.1, method, backend=backend).run(duration, seed=3, monitors=["x", "y", "output"], **options)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 from conftest import FULL, MODELS, freeable, random_state, step_of
-from coupled import LINKS, N, assert_same, found, network, pairs, with_history
+from coupled import LINKS, N, assert_same, found, held_beside_read, network, pairs, with_history
 
 import torchmass as tm
 from torchmass.integrators import INTEGRATORS
@@ -35,6 +35,12 @@ def test_every_kind_of_coupling_is_the_same_in_the_fused_loop(link, coupling, re
     own = [name for name, p in net.coupling.declarations.items() if p.per == "node" and name != "k"]
     net.coupling.free(*own)
     assert_same(net, duration=4.0)
+
+
+@QUICKLY
+@pytest.mark.parametrize("method", ["midpoint", "rk4"])
+def test_a_coupling_that_is_held_has_delays_of_a_step_beside_one_that_is_read_in_the_middle(method):
+    assert_same(held_beside_read(), method=method)
 
 
 @pytest.mark.parametrize("link", LINKS)

@@ -37,6 +37,14 @@ def test_recomputation_works_with_every_integrator(backend, method):
         assert_equal(found(backend, 40, method, checkpoint="sqrt"), found(backend, 40, method))
 
 
+@pytest.mark.parametrize("delays", [None, 0.3])
+def test_a_network_says_so_as_well(delays):
+    net = tm.Network(tm.HopfStep(2), torch.rand(2, 2), delays=delays).free("k")
+    sim = tm.Simulator(net, dt=0.05, method="exp_euler", backend="eager")
+    with pytest.raises(ValueError, match="'exp_euler' is for the fused loop"):
+        sim.run(2.0, checkpoint=7)
+
+
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=st.integers(5, 300), every=st.integers(1, 300), horizon=st.none() | st.integers(1, 300))
 def test_recomputation_works_for_any_number_of_steps(steps, every, horizon):

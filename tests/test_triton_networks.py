@@ -3,7 +3,7 @@
 import pytest
 import torch
 from conftest import FULL
-from coupled import CANCELS, LINKS, SAME, N, assert_same, found, mixed, network, pairs
+from coupled import CANCELS, LINKS, SAME, N, assert_same, found, held_beside_read, mixed, network, pairs
 from covering import every, pairwise
 
 import torchmass as tm
@@ -122,6 +122,12 @@ def test_several_couplings_from_states_and_outputs_are_the_same(programs, monkey
 
     for ours, expected in zip(values("triton"), values("eager"), strict=True):
         assert (ours - expected).abs().max() <= 1e-11 * expected.abs().max()
+
+
+@PROGRAMS
+def test_a_coupling_that_is_held_beside_one_that_is_read_in_the_middle_is_the_same(programs, monkeypatch):
+    hold(monkeypatch, programs)
+    assert_same(held_beside_read(), backend="triton", method="midpoint", duration=1.2)
 
 
 @PROGRAMS

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from torchmass.integrators import Values
+from torchmass.kernels import eager, fused
 from torchmass.kernels.finite import refuse_nonfinite
 from torchmass.kernels.plan import Outcome, Plan
 from torchmass.observe.observer import Carry
@@ -60,6 +61,8 @@ def in_stretches(
     one.
     """
     walk = Walk(plan, watches, again=length < plan.steps and torch.is_grad_enabled())
+    if walk.again and run is not fused.run:
+        eager.refuse_recomputation(plan.method)
     with nullcontext() if label is None else drawn(plan.steps, label, unit="step", unit_scale=True) as bar:
         for begin, end in _bounds(plan.steps, length):
             walk.go(begin, end, run)

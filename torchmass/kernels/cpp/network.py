@@ -6,7 +6,6 @@ from torchmass.kernels.step.phases import NetworkPhases, Phases
 from torchmass.kernels.step.step_code import StepCode
 
 FORMS = (TOTAL, DENSE, LATE, MIXED, SPARSE)  # in the order of `Form` in include/exchange.h
-MIDDLE = 0.5
 
 
 class NetworkFunctions(Functions):
@@ -92,12 +91,10 @@ def tables(code: StepCode) -> str:
         f"{{{a.link}, {channel[a.link, a.channel]}, {a.level}, {a.c!r}, {waiting.get(a.label, -1)}}}"
         for a in step.arrivals
     )
-    middle = any(arrival.c == MIDDLE for arrival in step.arrivals)
     cross = len(phases.forward.crossing), len(phases.back.crossing) if code.has_adjoint else 0
     return f"""    static constexpr int phases = {phases.count}, links = {len(step.links)};
     static constexpr int arrivals = {len(step.arrivals)}, sends = {len(step.sends)}, later = {len(phases.waiting)};
     static constexpr int kept = {cross[0]}, kept_back = {cross[1]};
-    static constexpr bool middle = {str(middle).lower()};
     static constexpr tm::LinkForm link[] = {{{links}}};
     static constexpr tm::ArrivalForm arrival[] = {{{arrivals or "{0, 0, 0, 0.0, -1}"}}};
 """

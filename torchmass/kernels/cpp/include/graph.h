@@ -9,14 +9,14 @@
 #include "sparse.h"
 #include "terms.h"
 
-constexpr double least_lag = Step::middle ? 1.5 : 1.0;  // steps of the past that blocks of steps can do with
+constexpr double least_lag(int link) { return in_middle(link) ? 1.5 : 1.0; }  // steps of the past that blocks can do with
 
 // The links of one simulation, or of all where they share them, as sums are taken of them, forward or backward.
 struct Graph {
     Matrix matrix[Step::links];
     Pairs pairs[Step::links];
-    Edges edges[Step::links][1 + Step::middle];  // read as the step begins, and in its middle
-    Terms terms[Step::links][1 + Step::middle];
+    Edges edges[Step::links][2];  // of each set: read as the step begins, and in its middle
+    Terms terms[Step::links][2];
     Shorts shorts[Step::links];
     Sparse sparse[Step::links];
     const bool apart;  // one thread takes all steps, another what can be done apart from them
@@ -40,18 +40,19 @@ struct Graph {
             const int64_t length = lead_of(r, k) + room_of(r, r.path && !back);
             const int64_t brief = apart ? 2 * Places::brief_steps : length;
             pairs[k].open(n, r.counts[k], r.connections[k]);
-            for (int set = 0; set <= Step::middle; ++set) {
-                edges[k][set].build(pairs[k], r.early, length, brief, weights, lags, least_lag, 0.5 * set, back);
+            const double least = least_lag(k);
+            for (int set = 0; set < sets(k); ++set) {
+                edges[k][set].build(pairs[k], r.early, length, brief, weights, lags, least, 0.5 * set, back);
                 if (back && (r.g_weights[k] || moving))
-                    terms[k][set].build(pairs[k], weights, lags, least_lag, r.reach[k], 0.5 * set, r.g_weights[k]);
+                    terms[k][set].build(pairs[k], weights, lags, least, r.reach[k], 0.5 * set, r.g_weights[k]);
             }
-            shorts[k].build(pairs[k], weights, lags, least_lag, r.zeros[k], moving, back);
+            shorts[k].build(pairs[k], weights, lags, least, r.zeros[k], moving, back);
         }
     }
     // whether nodes read what others sent before it is in their past
     bool reads_rows(int link) const {
         bool any = shorts[link].any();
-        for (const Edges &e : edges[link]) any |= e.any(Edges::levels - 1);
+        for (int set = 0; set < sets(link); ++set) any |= edges[link][set].any(Edges::levels - 1);
         return any;
     }
     // whether nodes read at this stage what those of another thread sent just before

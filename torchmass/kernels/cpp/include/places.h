@@ -22,6 +22,15 @@ TM_ONCE static int64_t lead_of(const Run &r, int link) {
     return ((r.reach[link] + line_of_cache - 1) / line_of_cache | 1) * line_of_cache;
 }
 
+// whether what a link delivers is also read in the middle of a step: others may be held, or are read only as steps begin
+constexpr bool in_middle(int link) {
+    for (int k = 0; k < Step::arrivals; ++k)
+        if (Step::arrival[k].link == link && Step::arrival[k].c == 0.5) return true;
+    return false;
+}
+// how many sums of a link over its past there are
+constexpr int sets(int link) { return tm::delayed(Step::link[link].form) ? 1 + in_middle(link) : 0; }
+
 struct Places {
     static constexpr int ring = 2 * L;             // rows, the latest
     static constexpr int64_t brief_steps = 2 * L;  // of the brief past, and after which it is moved

@@ -4,9 +4,6 @@
 
 #include "line.h"
 
-// how many sums of a link over its past there are
-constexpr int sets(int link) { return tm::delayed(Step::link[link].form) ? 1 + Step::middle : 0; }
-
 constexpr bool any_late() {
     for (int k = 0; k < Step::links; ++k)
         if (sets(k)) return true;
