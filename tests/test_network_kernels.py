@@ -1,5 +1,7 @@
 """The fused loop of a network is the eager one: values, ends, what it remembers and every gradient."""
 
+from itertools import combinations
+
 import pytest
 import torch
 from conftest import FULL, MODELS, freeable, random_state, step_of
@@ -10,6 +12,14 @@ from torchmass.integrators import INTEGRATORS
 
 QUICKLY = pytest.mark.usefixtures("quickly_built")
 W, D = pairs(1) / N, pairs(2)
+BESIDE = {  # kinds of coupling that differ in when they are read: delays are 2 to 30 steps, 1 to 4, and up to 3
+    "at once": {},
+    "held": {"hold": True},
+    "late": {"delays": 0.2 + 2.8 * D},
+    "late and held": {"delays": 0.1 + 0.3 * D, "hold": True},
+    "short": {"delays": 0.01 + 0.3 * D},
+    "short and held": {"delays": 0.01 + 0.3 * D, "hold": True},
+}
 KINDS = ["at once", "late", "some shorter than a step"]
 
 
@@ -41,6 +51,18 @@ def test_every_kind_of_coupling_is_the_same_in_the_fused_loop(link, coupling, re
 @pytest.mark.parametrize("method", ["midpoint", "rk4"])
 def test_a_coupling_that_is_held_has_delays_of_a_step_beside_one_that_is_read_in_the_middle(method):
     assert_same(held_beside_read(), method=method)
+
+
+@QUICKLY
+@pytest.mark.parametrize("method", ["heun", "rk4"])
+@pytest.mark.parametrize("two", list(combinations(BESIDE, 2)), ids=" and ".join)
+def test_couplings_of_two_kinds_beside_each_other_are_those_of_eager(two, method):
+    link = lambda name, source: tm.DiffusiveCoupling(W, source=source, target=f"{source}_inp", k=0.7, **BESIDE[name])
+    parts = {"one": link(two[0], "x"), "other": link(two[1], "y")}
+    net = tm.Network(tm.HopfStep(N, init_x=0.3), coupling=parts, noise={"x": tm.WhiteNoise(0.1)})
+    for part in parts.values():
+        part.free("k", "weights", *(["delays"] if part.lags() is not None else []))
+    assert_same(net, method=method, duration=4.0)
 
 
 @pytest.mark.parametrize("link", LINKS)
