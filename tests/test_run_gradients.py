@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import torchmass as tm
+from torchmass import stretches
 from torchmass.kernels import call
 
 BACKENDS = pytest.mark.parametrize("backend", ["eager", "fused"])
@@ -37,12 +38,25 @@ def test_recomputation_works_with_every_integrator(backend, method):
         assert_equal(found(backend, 40, method, checkpoint="sqrt"), found(backend, 40, method))
 
 
+@pytest.mark.parametrize("backend", ["eager", "fused", "triton"])
 @pytest.mark.parametrize("delays", [None, 0.3])
-def test_a_network_says_so_as_well(delays):
+def test_recomputation_of_a_network_works_with_exponential_euler_in_kernels(delays, backend):
     net = tm.Network(tm.HopfStep(2), torch.rand(2, 2), delays=delays).free("k")
-    sim = tm.Simulator(net, dt=0.05, method="exp_euler", backend="eager")
-    with pytest.raises(ValueError, match="'exp_euler' is for the fused loop"):
-        sim.run(2.0, checkpoint=7)
+    sim = tm.Simulator(net, dt=0.05, method="exp_euler", backend=backend)
+    slope = lambda **way: torch.autograd.grad(sim.run(1.0, **way)["x"].sum(), net.coupling.raw.k)
+    if backend == "eager":
+        with pytest.raises(ValueError, match="'exp_euler' is for the fused loop"):
+            slope(checkpoint=7)
+    else:
+        torch.testing.assert_close(slope(checkpoint=7), slope())
+
+
+def test_so_it_does_for_what_is_observed_in_a_long_run(monkeypatch):
+    for name in ("KEPT", "ROOM"):  # for which a run of two stretches is a long one
+        monkeypatch.setattr(stretches, name, 0)
+    sim = tm.Simulator(tm.HopfStep(2).free("a"), dt=0.05, method="exp_euler", backend="eager")
+    with pytest.raises(ValueError, match="observe= of a long run"):
+        sim.run(0.05 * 2 * stretches.LEAST, observe=tm.Subsample(10).of("x"))
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

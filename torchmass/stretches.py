@@ -15,7 +15,6 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from torchmass.integrators import Values
-from torchmass.kernels import eager, fused
 from torchmass.kernels.finite import refuse_nonfinite
 from torchmass.kernels.plan import Outcome, Plan
 from torchmass.observe.observer import Carry
@@ -61,8 +60,6 @@ def in_stretches(
     one.
     """
     walk = Walk(plan, watches, again=length < plan.steps and torch.is_grad_enabled())
-    if walk.again and run is not fused.run:
-        eager.refuse_recomputation(plan.method)
     with nullcontext() if label is None else drawn(plan.steps, label, unit="step", unit_scale=True) as bar:
         for begin, end in _bounds(plan.steps, length):
             walk.go(begin, end, run)
@@ -75,8 +72,8 @@ class Walk:
     """Where a run has come to, and what has been recorded of it."""
 
     def __init__(self, plan: Plan, watches: Mapping[str, Watch], again: bool) -> None:
-        self.plan, self.watches = plan, dict(watches)
-        self.again = again and (bool(watches) or plan.checkpoint != "none")  # on the way back
+        again &= bool(watches) or plan.checkpoint != "none"
+        self.plan, self.watches = replace(plan, again=again), dict(watches)
         self.x, self.histories, self.finite = plan.x0, plan.histories, True
         seen = {watch.series for watch in watches.values()}
         self.series: dict[str, list[Tensor]] = {name: [] for name in plan.monitors if name not in seen}
@@ -87,7 +84,7 @@ class Walk:
             self.x, self.histories = (tuple(v.detach() for v in values) for values in (self.x, self.histories))
         carries = {name: watch.carry for name, watch in self.watches.items()}
         work = partial(_stretch, _part(self.plan, begin, end), run, tuple(self.series), self.watches, tolerance())
-        if self.again:
+        if self.plan.again:
             work = partial(checkpoint, work, use_reentrant=False, preserve_rng_state=False)
         self.x, self.histories, is_finite, series, seen = work(self.x, self.histories, carries)
         self.finite &= is_finite

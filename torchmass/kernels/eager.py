@@ -31,12 +31,15 @@ def run(plan: Plan, advance: Step = step) -> Outcome:
         raise RuntimeError("a run is not unrolled into a graph (10 steps take 17-60 s to compile); compile around it.")
     if plan.gradient == "forward":
         raise ValueError("gradient='forward' is carried by the fused loop, and this run is eager; see explain().")
-    if plan.checkpoint != "none":
-        refuse_recomputation(plan.method)
+    stretches = plan.checkpoint != "none"
+    if (stretches or plan.again) and plan.method == "exp_euler":  # torch.func's vjp refuses the hooks of a checkpoint
+        raise ValueError(
+            "method='exp_euler' is for the fused loop where steps are computed again on the way back, as checkpoint= "
+            "and observe= of a long run do, and this run is eager; see explain()."
+        )
     plan = watched(plan)
     latest = tuple(deque(rows.unbind(), maxlen=len(rows)) for rows in plan.histories)
     carried, rows = Carried(plan.x0, plan.pasts(), latest), dict[str, list[Tensor]]()
-    stretches = plan.checkpoint != "none"
     length = plan.interval() if stretches else plan.steps
     for begin in range(0, plan.steps, length):
         stretch = partial(_stretch, plan, advance, begin, min(begin + length, plan.steps), carried)
@@ -46,15 +49,6 @@ def run(plan: Plan, advance: Step = step) -> Outcome:
             rows.setdefault(name, []).extend(values)
     histories = tuple(torch.stack(tuple(signals)) for signals in carried.signals)
     return Outcome({name: torch.stack(values) for name, values in rows.items()}, carried.x, histories)
-
-
-def refuse_recomputation(method: str) -> None:
-    """Raise a `ValueError` for the method whose steps are not computed again on the way back."""
-    if method == "exp_euler":  # torch.func's vjp refuses the hooks of a checkpoint
-        raise ValueError(
-            "method='exp_euler' is for the fused loop where steps are computed again on the way back, as checkpoint= "
-            "and observe= of a long run do, and this run is eager; see explain()."
-        )
 
 
 def _stretch(

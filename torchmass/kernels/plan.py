@@ -86,6 +86,7 @@ class Plan:
     first_step: int = 0
     first_simulation: int = 0
     checkpoint: int | str = "none"  # or "sqrt", or the steps between two states that are kept for the gradient
+    again: bool = False  # whether all of it is computed again on the way back, by who asks for it
     grad_horizon: int = 0  # steps over which gradients are carried back; 0: all
     gradient: str = "reverse"  # or "forward"
 
